@@ -1,1 +1,206 @@
+//! `GET /api/events/search`: events by type, name, session, time, property and text, newest first.
 
+use std::future::Future;
+
+use analytics_domain::{
+    access::Operation,
+    search::{Query, RejectedSearch, Search},
+    time,
+};
+use analytics_http::{ApiError, FieldError, Incoming, Reply, Verifier, json};
+use analytics_platform::config::{ConfigError, Lookup};
+use analytics_warehouse::{EventWarehouse, FoundEvent, FoundPage, FoundRejected, WarehouseError};
+use lambda_http::Request;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+/// Where events are found.
+pub trait Events: Sync {
+    fn search(
+        &self,
+        account_id: &str,
+        search: &Search,
+        now: i64,
+    ) -> impl Future<Output = Result<FoundPage<FoundEvent>, WarehouseError>> + Send;
+
+    fn search_rejected(
+        &self,
+        account_id: &str,
+        search: &RejectedSearch,
+    ) -> impl Future<Output = Result<FoundPage<FoundRejected>, WarehouseError>> + Send;
+}
+
+impl Events for EventWarehouse {
+    async fn search(
+        &self,
+        account_id: &str,
+        search: &Search,
+        now: i64,
+    ) -> Result<FoundPage<FoundEvent>, WarehouseError> {
+        Self::search(self, account_id, search, now).await
+    }
+
+    async fn search_rejected(
+        &self,
+        account_id: &str,
+        search: &RejectedSearch,
+    ) -> Result<FoundPage<FoundRejected>, WarehouseError> {
+        Self::search_rejected(self, account_id, search).await
+    }
+}
+
+/// What the function is made of.
+pub struct App<E> {
+    pub verifier: Verifier,
+    pub events: E,
+    /// Epoch milliseconds.
+    pub now: fn() -> i64,
+}
+
+impl App<EventWarehouse> {
+    /// Reads the keys of [`Verifier::from_lookup`] and [`EventWarehouse::from_lookup`].
+    ///
+    /// # Errors
+    /// Names the key that is missing or wrong.
+    pub fn from_lookup(lookup: &impl Lookup) -> Result<Self, ConfigError> {
+        Ok(Self {
+            verifier: Verifier::from_lookup(lookup)?,
+            events: EventWarehouse::from_lookup(lookup)?,
+            now: analytics_platform::now_millis,
+        })
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Page<T> {
+    events: Vec<T>,
+    next_cursor: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<u64>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EventOut {
+    event_id: String,
+    event_type: String,
+    event_name: String,
+    timestamp: String,
+    received_at: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    session_id: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    user_id: String,
+    properties: Box<RawValue>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    ip: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    user_agent: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    locale: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock_skew_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    corrected_timestamp: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RejectedOut {
+    status: &'static str,
+    received_at: String,
+    index: u32,
+    code: String,
+    pointer: String,
+    detail: String,
+    event_name: String,
+    event: String,
+}
+
+/// Finds events of the token's account.
+///
+/// # Errors
+/// If the request may not, or asks for something senseless; or ClickHouse does not answer.
+pub async fn handle<E: Events>(app: &App<E>, request: Request) -> Result<Reply, ApiError> {
+    let now = (app.now)();
+    let principal = app.verifier.authorize(&request, Operation::SearchEvents, now).await?;
+    let parameters = Incoming::new(&request).query();
+    let parameters = parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    match Query::parse(parameters).map_err(invalid)? {
+        Query::Accepted(search) => {
+            page(app.events.search(&principal.account_id, &search, now).await.map_err(failure)?, event)
+        }
+        Query::Rejected(search) => {
+            page(app.events.search_rejected(&principal.account_id, &search).await.map_err(failure)?, rejected)
+        }
+    }
+}
+
+fn page<T, U: Serialize>(found: FoundPage<T>, encode: fn(T) -> Result<U, ApiError>) -> Result<Reply, ApiError> {
+    let events = found.found.into_iter().map(encode).collect::<Result<_, _>>()?;
+    json(&Page { events, next_cursor: found.next, total: found.total })
+}
+
+fn event(found: FoundEvent) -> Result<EventOut, ApiError> {
+    Ok(EventOut {
+        event_id: found.event_id,
+        event_type: found.event_type,
+        event_name: found.event_name,
+        timestamp: time::format(found.timestamp),
+        received_at: time::format(found.received_at),
+        session_id: found.session_id,
+        user_id: found.user_id,
+        properties: RawValue::from_string(found.properties).map_err(ApiError::internal)?,
+        ip: found.ip,
+        user_agent: found.user_agent,
+        locale: found.locale,
+        clock_skew_ms: found.clock_skew_ms,
+        corrected_timestamp: found.clock_skew_ms.map(|skew| time::format(found.timestamp + skew)),
+    })
+}
+
+fn rejected(found: FoundRejected) -> Result<RejectedOut, ApiError> {
+    Ok(RejectedOut {
+        status: "rejected",
+        received_at: time::format(found.received_at),
+        index: found.position,
+        code: found.code,
+        pointer: found.pointer,
+        detail: found.detail,
+        event_name: found.event_name,
+        event: found.event,
+    })
+}
+
+fn invalid(errors: Vec<analytics_domain::search::ParameterError>) -> ApiError {
+    let errors = errors
+        .into_iter()
+        .map(|error| FieldError {
+            index: None,
+            code: error.code.to_owned(),
+            pointer: None,
+            parameter: Some(error.parameter),
+            detail: error.detail,
+        })
+        .collect();
+    ApiError::invalid("some query parameters make no sense: see errors", errors)
+}
+
+fn failure(error: WarehouseError) -> ApiError {
+    match error {
+        WarehouseError::InvalidCursor => ApiError::unreadable(
+            "invalid_cursor",
+            "the cursor is not one that this search has given: start without one",
+        ),
+        WarehouseError::OverLimits(_) => {
+            let detail = "the search takes more than one may: narrow it by from and to, eventName, or a rarer word";
+            ApiError {
+                cause: Some(error.to_string()),
+                ..ApiError::new(http::StatusCode::UNPROCESSABLE_ENTITY, "query_too_large", detail)
+            }
+        }
+        WarehouseError::Unavailable(cause) => ApiError::unavailable("the event store", cause),
+        WarehouseError::Refused(cause) => ApiError::internal(cause),
+    }
+}

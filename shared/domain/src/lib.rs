@@ -1,1 +1,9 @@
+//! Types and rules of event analytics: what an event is, what is refused and why, what a sealed batch holds, who may do
+//! what. Nothing here knows of HTTP, AWS, ClickHouse or tokio; time and randomness come in as arguments.
 
+pub mod access;
+pub mod catalogue;
+pub mod event;
+pub mod idempotency;
+pub mod search;
+pub mod time;

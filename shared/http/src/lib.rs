@@ -1,1 +1,15 @@
+//! What the HTTP functions share: who is asking, what the request holds, and how answers and errors look.
 
+pub mod auth;
+mod error;
+mod keys;
+pub mod openapi;
+mod reply;
+mod request;
+mod serve;
+
+pub use auth::Verifier;
+pub use error::{ApiError, FieldError};
+pub use reply::{accepted, json, json_bytes};
+pub use request::{Incoming, MediaType};
+pub use serve::{Reply, serve};

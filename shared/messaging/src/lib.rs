@@ -1,1 +1,87 @@
+//! SQS, as the functions need it: a queue that takes messages, with what a caller can act on as its errors.
 
+use std::time::Duration;
+
+use aws_sdk_sqs::{
+    Client,
+    config::{retry::RetryConfig, timeout::TimeoutConfig},
+    error::{DisplayErrorContext, SdkError},
+    types::{MessageAttributeValue, QueueAttributeName},
+};
+use aws_types::SdkConfig;
+
+/// A queue did not take or tell something.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// Try again: throttled, unreachable, or failing on its side.
+    #[error("the queue is unavailable: {0}")]
+    Unavailable(String),
+    /// Trying again won't help: no such queue, not allowed, message refused.
+    #[error("the queue refused: {0}")]
+    Refused(String),
+}
+
+/// One SQS queue.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    client: Client,
+    url: String,
+}
+
+impl Queue {
+    #[must_use]
+    pub fn new(config: &SdkConfig, url: impl Into<String>) -> Self {
+        let config = aws_sdk_sqs::config::Builder::from(config)
+            .retry_config(RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(50)))
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(Duration::from_secs(1))
+                    .operation_attempt_timeout(Duration::from_secs(3))
+                    .operation_timeout(Duration::from_secs(7))
+                    .build(),
+            )
+            .build();
+        Self { client: Client::from_conf(config), url: url.into() }
+    }
+
+    /// Sends one message and returns once SQS has taken it.
+    ///
+    /// # Errors
+    /// If SQS has not confirmed it; it may have taken it all the same.
+    pub async fn send(&self, body: String) -> Result<(), QueueError> {
+        let request = self.client.send_message().queue_url(&self.url).message_body(body);
+        request.send().await.map(drop).map_err(|error| classify(&error))
+    }
+
+    /// Sends one message that says, in its attribute `reason`, why it is here.
+    ///
+    /// # Errors
+    /// As [`Queue::send`].
+    pub async fn send_with_reason(&self, body: String, reason: &str) -> Result<(), QueueError> {
+        let attribute = MessageAttributeValue::builder().data_type("String").string_value(reason).build();
+        // Only a missing data type fails to build.
+        let attribute = attribute.map_err(|error| QueueError::Refused(error.to_string()))?;
+        let request = self.client.send_message().queue_url(&self.url).message_body(body);
+        let request = request.message_attributes("reason", attribute);
+        request.send().await.map(drop).map_err(|error| classify(&error))
+    }
+
+    /// How many messages wait, about.
+    ///
+    /// # Errors
+    /// If SQS does not tell.
+    pub async fn waiting(&self) -> Result<u64, QueueError> {
+        let name = QueueAttributeName::ApproximateNumberOfMessages;
+        let request = self.client.get_queue_attributes().queue_url(&self.url).attribute_names(name.clone());
+        let answer = request.send().await.map_err(|error| classify(&error))?;
+        Ok(answer.attributes().and_then(|all| all.get(&name)?.parse().ok()).unwrap_or_default())
+    }
+}
+
+fn classify<E: std::error::Error + Send + Sync + 'static>(error: &SdkError<E>) -> QueueError {
+    let text = DisplayErrorContext(error).to_string();
+    match error.raw_response().map(|response| response.status().as_u16()) {
+        Some(400 | 403 | 404) => QueueError::Refused(text),
+        _ => QueueError::Unavailable(text),
+    }
+}

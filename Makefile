@@ -1,0 +1,47 @@
+# The commands people type. Each is a line of `stack`, the program in infra/local.
+
+# Folder and ports of the local stack. A CLICKHOUSE_URL of your own is used instead of starting one.
+STACK ?= .local
+PORT ?= 4566
+CLICKHOUSE_PORT ?= 8123
+# The same for the stack that tests run against.
+TEST_STACK ?= .local/test
+TEST_PORT ?= 14566
+TEST_CLICKHOUSE_PORT ?= 18123
+export STACK PORT CLICKHOUSE_PORT TEST_STACK TEST_PORT TEST_CLICKHOUSE_PORT
+
+ACCOUNT ?= demo
+ROLE ?= admin
+TTL ?= 30d
+
+# Not `cargo run`: what that adds to the environment makes builds started from within compile crates again.
+stack := cargo build --quiet --bin stack && $(or $(CARGO_TARGET_DIR),target)/debug/stack
+
+.PHONY: dev up down token env watch redrive test check
+
+dev: ## everything, with demo data, until Ctrl-C
+	@$(stack) dev
+
+up: ## the same in the background, without demo data
+	@$(stack) up
+
+down: ## stop it; data stays
+	@$(stack) down
+
+token: ## a token: make token ACCOUNT=demo ROLE=ingest
+	@$(stack) token --account $(ACCOUNT) --role $(ROLE) --ttl $(TTL)
+
+env: ## addresses and settings of the running stack
+	@$(stack) env
+
+watch: ## rebuild and serve functions on every change, against the running stack
+	@$(stack) watch
+
+redrive: ## send the dead-letter queue's content back
+	@$(stack) redrive
+
+test: ## every test, against a fresh stack of its own
+	@$(stack) test
+
+check: ## format, lints, docs, licences, dependencies, template
+	@$(stack) check

@@ -1,0 +1,38 @@
+-- Accepted events. The sorting key ends with the identity of an event (account, name, time, id): rows of the same
+-- identity are one event, and the one with the highest `version` stays. A version falls with the time of acceptance, so
+-- the first accepted copy wins and sending an event again changes nothing, whatever the later copy says.
+CREATE TABLE IF NOT EXISTS events
+(
+    account_id    LowCardinality(String),
+    timestamp     DateTime64(3, 'UTC') CODEC(DoubleDelta, ZSTD(1)),
+    event_name    LowCardinality(String),
+    event_id      String CODEC(ZSTD(1)),
+    event_type    LowCardinality(String),
+    session_id    String CODEC(ZSTD(1)),
+    user_id       String CODEC(ZSTD(1)),
+    received_at   DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+    clock_skew_ms Nullable(Int64) CODEC(ZSTD(1)),
+    ip            String CODEC(ZSTD(1)),
+    user_agent    String CODEC(ZSTD(1)),
+    locale        LowCardinality(String),
+    version       UInt64 CODEC(ZSTD(1)),
+    -- As sent, in canonical form: compact, one spelling for each number and string.
+    properties    String CODEC(ZSTD(1)),
+    -- Every string value in `properties`, lower-cased, one a line: what full text looks through.
+    text          String CODEC(ZSTD(1)),
+    -- The same as `properties`, a column for each path: what filters and metrics read.
+    props         JSON(max_dynamic_paths = 128) MATERIALIZED properties CODEC(ZSTD(1)),
+
+    -- Pairs of characters: finds a part of a word in any script, with or without spaces between words.
+    INDEX text_pairs text TYPE text(tokenizer = ngrams(2)),
+    -- Words of the canonical form: skips to where a property's value can be at all.
+    INDEX property_words properties TYPE text(tokenizer = splitByNonAlpha),
+    INDEX sessions session_id TYPE bloom_filter(0.01),
+    INDEX users user_id TYPE bloom_filter(0.01)
+)
+ENGINE = ReplacingMergeTree(version)
+PARTITION BY toYYYYMM(timestamp)
+ORDER BY (account_id, toDate(timestamp), event_name, timestamp, event_id)
+TTL toDateTime(timestamp) + INTERVAL {retention_days} DAY
+-- Small granules: a search fetches fifty scattered events, and reads the wide columns of a whole granule for each.
+SETTINGS index_granularity = 1024;

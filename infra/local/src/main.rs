@@ -1,0 +1,82 @@
+//! The whole system on one machine: ClickHouse, an AWS emulator with IAM enforcement, and the deployed template.
+//!
+//! `make` has the commands people type; `stack help` lists those of this program.
+
+mod artifacts;
+mod check;
+mod clickhouse;
+mod config;
+mod demo;
+mod deploy;
+mod emulator;
+mod environment;
+mod http;
+mod install;
+mod keys;
+mod lifecycle;
+mod process;
+mod redrive;
+mod run;
+mod steps;
+mod suite;
+mod watch;
+
+use std::env;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+use crate::config::Config;
+use crate::keys::{SigningKey, TokenRequest};
+
+const USAGE: &str = "\
+stack up         build, start and deploy everything, in the background
+stack down       stop it; data stays
+stack dev        up, with demo data and tokens to try; stops at Ctrl-C
+stack token      --account NAME --role ingest|viewer|analyst|admin [--ttl 30d]
+stack redrive    send what is in the dead-letter queue back to the queue it came from
+stack watch      rebuild and serve the functions on every change, against the running stack
+stack env        print the settings of the running stack
+stack test       run every test against a fresh stack of their own
+stack check      format, lints, docs, licences, dependencies, template";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match run(&arguments).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &[String]) -> Result<ExitCode> {
+    let (command, options) = arguments.split_first().map_or(("help", &[][..]), |(first, rest)| (first.as_str(), rest));
+    if let "help" | "--help" = command {
+        println!("{USAGE}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let config = Config::from_env()?;
+    match command {
+        "token" => println!("{}", SigningKey::load(&config)?.token(&TokenRequest::parse(options)?)?),
+        _ if !options.is_empty() => bail!("{command} takes no options"),
+        "up" => {
+            lifecycle::up(&config).await?;
+            println!("\n{}", environment::describe(&config)?);
+        }
+        "down" => lifecycle::down(&config)?,
+        "dev" => lifecycle::dev(&config).await?,
+        "redrive" => redrive::redrive(&config).await?,
+        "watch" => watch::watch(&config)?,
+        "env" => {
+            let file = config.env_file();
+            print!("{}", std::fs::read_to_string(&file).context("the stack was never started: try `make up`")?);
+        }
+        "test" => return suite::run_tests(&config).await,
+        "check" => return check::check(&config),
+        other => bail!("no command {other}\n\n{USAGE}"),
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,79 @@
+//! `Idempotency-Key`: a client that cannot name its events by id and time names its request instead, and may send it
+//! again until it has an answer.
+//!
+//! The first request with a key notes when it started. Ids and times that events don't bring are made from the key and
+//! that moment, so a second try, even after a crash halfway, seals the very same events.
+
+use sha2::{Digest, Sha256};
+
+/// How long one try may take before another may take over: longer than a function runs.
+pub const LOCK_MILLIS: i64 = 15_000;
+/// How long an answer is kept.
+pub const KEEP_MILLIS: i64 = 24 * 3_600_000;
+/// Characters of a key.
+pub const KEY_CHARS: usize = 255;
+
+/// A request that can be recognised when it comes again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// Account, operation and the client's key.
+    pub key: String,
+    /// Digest of the body as received.
+    pub body: String,
+}
+
+/// What is known of a request when it comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Go on: it is new, or an earlier try was cut off. It first came at this time (epoch milliseconds).
+    Proceed { first_seen: i64 },
+    /// It has been answered; this was the answer.
+    Answered(Answer),
+    /// Another try is under way.
+    Running,
+    /// The key was used for another body.
+    OtherBody,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    pub body: String,
+}
+
+impl Ticket {
+    #[must_use]
+    pub fn new(account_id: &str, operation: &str, key: &str, body: &[u8]) -> Self {
+        Self { key: format!("{account_id}#{operation}#{key}"), body: hex(&Sha256::digest(body)) }
+    }
+
+    /// The seed of ids for events that bring none.
+    #[must_use]
+    pub fn seed(&self) -> [u8; 10] {
+        let digest = Sha256::digest(&self.key);
+        std::array::from_fn(|at| digest[at])
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String cannot fail.
+        write!(text, "{byte:02x}").ok();
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_key_of_another_account_is_another_request() {
+        let ticket = |account| Ticket::new(account, "track-events", "k", b"[]");
+        assert_ne!(ticket("a").key, ticket("b").key);
+        assert_ne!(ticket("a").seed(), ticket("b").seed());
+        assert_eq!(ticket("a"), ticket("a"));
+        assert_ne!(ticket("a").body, Ticket::new("a", "track-events", "k", b"[1]").body);
+    }
+}

@@ -1,0 +1,174 @@
+//! Who is asking: the bearer token of a request, verified in the function itself.
+//!
+//! The algorithm is pinned to the key, never taken from the token. A token that has been verified is remembered by its
+//! full text until it expires, so a busy client's signature is checked once a process, not once a request.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use analytics_domain::access::{Operation, Principal, Role};
+use analytics_platform::config::{ConfigError, Lookup};
+use http::{StatusCode, header};
+use jsonwebtoken::{Validation, decode, decode_header, errors::ErrorKind};
+use lambda_http::Request;
+use serde::Deserialize;
+
+use crate::{
+    ApiError, Incoming,
+    keys::{Key, KeySource},
+};
+
+/// Clocks may differ by this many seconds.
+const LEEWAY_SECONDS: u64 = 30;
+/// Tokens remembered at most; then the memory starts anew.
+const REMEMBERED: usize = 1_000;
+/// Longer tokens are refused unread.
+const TOKEN_BYTES: usize = 8 * 1024;
+
+/// Verifies tokens of one issuer for one audience.
+#[derive(Debug)]
+pub struct Verifier {
+    issuer: String,
+    audience: String,
+    keys: KeySource,
+    verified: Mutex<HashMap<String, Verified>>,
+}
+
+#[derive(Clone, Debug)]
+struct Verified {
+    principal: Arc<Principal>,
+    expires: u64,
+    /// The generation of keys it was verified with.
+    generation: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Claims {
+    exp: u64,
+    account_id: String,
+    role: Role,
+}
+
+impl Verifier {
+    /// Reads `JWT_ISSUER`, `JWT_AUDIENCE` and `JWT_KEYS` (a JWKS document, or the address of one).
+    ///
+    /// # Errors
+    /// If one is missing or `JWT_KEYS` holds no usable key.
+    pub fn from_lookup(lookup: &impl Lookup) -> Result<Self, ConfigError> {
+        Ok(Self {
+            issuer: lookup.required("JWT_ISSUER")?,
+            audience: lookup.required("JWT_AUDIENCE")?,
+            keys: KeySource::parse(lookup.required("JWT_KEYS")?)?,
+            verified: Mutex::default(),
+        })
+    }
+
+    /// Who sent the request, if they may do this. `now` is in epoch milliseconds.
+    ///
+    /// # Errors
+    /// 401 without a token that counts, 403 if its role may not.
+    pub async fn authorize(
+        &self,
+        request: &Request,
+        operation: Operation,
+        now: i64,
+    ) -> Result<Arc<Principal>, ApiError> {
+        let token = bearer(request)?;
+        let seconds = u64::try_from(now / 1_000).unwrap_or_default();
+        let principal = match self.remembered(token, seconds) {
+            Some(principal) => principal,
+            None => self.verify(token, seconds).await?,
+        };
+        if principal.role.may(operation) {
+            return Ok(principal);
+        }
+        let detail = format!("the role {} may not do this ({})", principal.role.name(), operation.route().function);
+        Err(ApiError::new(StatusCode::FORBIDDEN, "role_forbidden", detail))
+    }
+
+    fn remembered(&self, token: &str, seconds: u64) -> Option<Arc<Principal>> {
+        let verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        let verified = verified.get(token)?;
+        let counts = seconds <= verified.expires + LEEWAY_SECONDS && verified.generation == self.keys.generation();
+        counts.then(|| Arc::clone(&verified.principal))
+    }
+
+    async fn verify(&self, token: &str, seconds: u64) -> Result<Arc<Principal>, ApiError> {
+        let header = decode_header(token)
+            .map_err(|_| ApiError::unauthorized("token_malformed", "the token is not a signed JWT"))?;
+        let (key, generation) = self.keys.find(header.kid.as_deref(), seconds).await?;
+        if header.alg != key.algorithm {
+            let detail = format!("the token is signed with {:?}, but its key is for {:?}", header.alg, key.algorithm);
+            return Err(ApiError::unauthorized("token_wrong_algorithm", detail));
+        }
+        let claims = self.claims(token, &key)?;
+        // The library has looked at the clock itself; this holds its judgement to the time we were given.
+        if claims.exp + LEEWAY_SECONDS < seconds {
+            return Err(refusal(&ErrorKind::ExpiredSignature));
+        }
+        let principal = Arc::new(Principal { account_id: claims.account_id, role: claims.role });
+        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        if verified.len() >= REMEMBERED {
+            verified.clear();
+        }
+        let entry = Verified { principal: Arc::clone(&principal), expires: claims.exp, generation };
+        verified.insert(token.to_owned(), entry);
+        Ok(principal)
+    }
+
+    fn claims(&self, token: &str, key: &Key) -> Result<Claims, ApiError> {
+        let mut rules = Validation::new(key.algorithm);
+        rules.leeway = LEEWAY_SECONDS;
+        rules.validate_nbf = true;
+        rules.set_issuer(&[&self.issuer]);
+        rules.set_audience(&[&self.audience]);
+        rules.set_required_spec_claims(&["exp", "iss", "aud"]);
+        let claims = decode::<Claims>(token, &key.key, &rules).map_err(|error| refusal(error.kind()))?.claims;
+        let account = &claims.account_id;
+        if account.is_empty() || account.chars().count() > 128 || account.chars().any(char::is_control) {
+            return Err(ApiError::unauthorized(
+                "token_invalid_claims",
+                "accountId must be a name of 1 to 128 characters",
+            ));
+        }
+        Ok(claims)
+    }
+}
+
+fn bearer(request: &Request) -> Result<&str, ApiError> {
+    let Some(value) = Incoming::new(request).header(header::AUTHORIZATION) else {
+        return Err(ApiError::unauthorized("token_missing", "send a token: Authorization: Bearer <JWT>"));
+    };
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    let token = token.trim();
+    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
+        return Err(ApiError::unauthorized("token_missing", "the Authorization header must be: Bearer <JWT>"));
+    }
+    if token.len() > TOKEN_BYTES {
+        return Err(ApiError::unauthorized("token_malformed", format!("a token has at most {TOKEN_BYTES} bytes")));
+    }
+    Ok(token)
+}
+
+fn refusal(kind: &ErrorKind) -> ApiError {
+    let (code, detail) = match kind {
+        ErrorKind::ExpiredSignature => ("token_expired", "the token has expired".to_owned()),
+        ErrorKind::ImmatureSignature => ("token_not_yet_valid", "the token is not valid yet (nbf)".to_owned()),
+        ErrorKind::InvalidSignature => ("token_bad_signature", "the token's signature is wrong".to_owned()),
+        ErrorKind::InvalidIssuer => ("token_wrong_issuer", "the token is from another issuer (iss)".to_owned()),
+        ErrorKind::InvalidAudience => ("token_wrong_audience", "the token is for another audience (aud)".to_owned()),
+        ErrorKind::MissingRequiredClaim(claim) => {
+            ("token_invalid_claims", format!("the token lacks the claim {claim}"))
+        }
+        ErrorKind::Json(_) => {
+            let detail = "the token's claims must hold exp (a number), iss, aud, accountId (a string) and role \
+                          (ingest, viewer, analyst or admin)";
+            ("token_invalid_claims", detail.to_owned())
+        }
+        _ => ("token_malformed", "the token is not one that this service can read".to_owned()),
+    };
+    ApiError::unauthorized(code, detail)
+}

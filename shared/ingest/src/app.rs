@@ -1,0 +1,154 @@
+//! One request from its token to its answer.
+
+use analytics_domain::{
+    access::{Operation, Principal},
+    event::{Arrival, BodyError, Drafts},
+    idempotency::{Answer, KEY_CHARS, Start, Ticket},
+};
+use analytics_dynamo::AnswerTable;
+use analytics_http::{ApiError, Incoming, Reply, Verifier, json_bytes};
+use analytics_messaging::Queue;
+use analytics_platform::{
+    aws,
+    config::{ConfigError, Lookup},
+};
+use http::{HeaderValue, StatusCode};
+use lambda_http::{Body, Request};
+
+use crate::{Answers, IngestError, SealedQueue, Taken, Unavailable, take::take};
+
+/// What a function that takes events is made of.
+pub struct App<Q, A> {
+    pub verifier: Verifier,
+    pub queue: Q,
+    pub answers: A,
+    pub retention_days: u32,
+    /// Epoch milliseconds.
+    pub now: fn() -> i64,
+}
+
+impl App<Queue, AnswerTable> {
+    /// Reads everything from the environment: `EVENTS_QUEUE_URL`, `IDEMPOTENCY_TABLE`, `RETENTION_DAYS`, the keys of
+    /// [`Verifier::from_lookup`] and of [`aws::sdk_config`].
+    ///
+    /// # Errors
+    /// Names the key that is missing or wrong.
+    pub fn from_lookup(lookup: &impl Lookup) -> Result<Self, ConfigError> {
+        let sdk = aws::sdk_config(lookup)?;
+        Ok(Self {
+            verifier: Verifier::from_lookup(lookup)?,
+            queue: Queue::new(&sdk, lookup.required("EVENTS_QUEUE_URL")?),
+            answers: AnswerTable::new(&sdk, lookup.required("IDEMPOTENCY_TABLE")?),
+            retention_days: lookup.parsed("RETENTION_DAYS", 400, "a number of days")?,
+            now: analytics_platform::now_millis,
+        })
+    }
+}
+
+/// Answers a request that brings events: `parse` reads its body, `answer` puts into words what became of them.
+///
+/// # Errors
+/// Whatever keeps all of the request's events from being taken.
+pub async fn handle<Q: SealedQueue, A: Answers>(
+    app: &App<Q, A>,
+    request: &Request,
+    operation: Operation,
+    parse: impl for<'b> Fn(&'b [u8]) -> Result<Drafts<'b>, BodyError> + Send,
+    answer: impl Fn(Taken) -> Result<Reply, ApiError> + Send,
+) -> Result<Reply, ApiError> {
+    let now = (app.now)();
+    let principal = app.verifier.authorize(request, operation, now).await?;
+    let incoming = Incoming::new(request);
+    let body = incoming.body()?;
+    let ticket = ticket(&incoming, &principal, operation)?;
+    let received_at = match &ticket {
+        None => now,
+        Some(ticket) => match app.answers.start(ticket, now).await.map_err(unavailable)? {
+            Start::Proceed { first_seen } => first_seen,
+            Start::Answered(answer) => return replay(answer),
+            Start::Running => return Err(running()),
+            Start::OtherBody => return Err(other_body()),
+        },
+    };
+    let arrival = Arrival {
+        account_id: principal.account_id.clone(),
+        received_at,
+        seed: ticket.as_ref().map_or_else(analytics_platform::random, Ticket::seed),
+        ip: incoming.ip(),
+        user_agent: incoming.user_agent(),
+        locale: incoming.locale(),
+        retention_days: app.retention_days,
+    };
+    let taken = take(&app.queue, &body, parse, &arrival).await.map_err(refusal);
+    let reply = taken.and_then(answer);
+    if let Some(ticket) = ticket {
+        settle(&app.answers, &ticket, &reply).await;
+    }
+    reply
+}
+
+fn ticket(incoming: &Incoming, principal: &Principal, operation: Operation) -> Result<Option<Ticket>, ApiError> {
+    let Some(key) = incoming.header("idempotency-key") else { return Ok(None) };
+    if key.is_empty() || key.len() > KEY_CHARS {
+        let detail = format!("Idempotency-Key must have 1 to {KEY_CHARS} characters");
+        return Err(ApiError::unreadable("invalid_idempotency_key", detail));
+    }
+    let function = operation.route().function;
+    Ok(Some(Ticket::new(&principal.account_id, function, key, incoming.raw_body())))
+}
+
+/// Notes the answer, or gives the claim back if there is none to note. The events are safe either way: if this fails, the
+/// same request may come again, and seals the same events again.
+async fn settle<A: Answers>(answers: &A, ticket: &Ticket, reply: &Result<Reply, ApiError>) {
+    let noted = match reply {
+        Ok(reply) => {
+            let body = match reply.body() {
+                Body::Text(text) => text.clone(),
+                _ => String::new(),
+            };
+            answers.finish(ticket, &Answer { status: reply.status().as_u16(), body }).await
+        }
+        Err(_) => answers.release(ticket).await,
+    };
+    if let Err(error) = noted {
+        tracing::warn!(error.cause = %error, "an idempotent answer could not be noted");
+    }
+}
+
+fn replay(answer: Answer) -> Result<Reply, ApiError> {
+    let status = StatusCode::from_u16(answer.status).map_err(ApiError::internal)?;
+    let mut reply = json_bytes(status, answer.body);
+    reply.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
+    Ok(reply)
+}
+
+fn running() -> ApiError {
+    let detail = "a request with this Idempotency-Key is still being processed";
+    ApiError { retry_after_seconds: Some(2), ..ApiError::new(StatusCode::CONFLICT, "request_running", detail) }
+}
+
+fn other_body() -> ApiError {
+    let detail = "this Idempotency-Key was used with another body: use a new key for a new request";
+    ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail)
+}
+
+fn unavailable(error: Unavailable) -> ApiError {
+    ApiError::unavailable(error.what, error.cause)
+}
+
+fn refusal(error: IngestError) -> ApiError {
+    match error {
+        IngestError::Unavailable(error) => unavailable(error),
+        IngestError::Seal(error) => ApiError::internal(error),
+        IngestError::Body(error) => {
+            let detail = error.to_string();
+            match error {
+                BodyError::Json(_) => ApiError::unreadable("invalid_json", detail),
+                BodyError::Utf8(_) => ApiError::unreadable("invalid_utf8", detail),
+                BodyError::Shape(_) => ApiError::unreadable("invalid_body", detail),
+                BodyError::Empty => ApiError::unreadable("empty_batch", detail),
+                BodyError::TooManyEvents => ApiError::too_large("too_many_events", detail),
+            }
+        }
+    }
+}

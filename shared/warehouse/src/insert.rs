@@ -1,0 +1,119 @@
+//! Sealed batches into the tables. Everything a row holds was settled when its batch was sealed, so inserting a batch
+//! again, with any others, adds nothing: the engine keeps one row for each sorting key.
+
+use analytics_domain::event::{SealedBatch, canonical_properties, version};
+use clickhouse::Row;
+use serde::Serialize;
+
+use crate::{EventWarehouse, INSERT_TIMEOUT, WarehouseError, classify};
+
+#[derive(Row, Serialize)]
+struct EventRow<'a> {
+    account_id: &'a str,
+    timestamp: i64,
+    event_name: &'a str,
+    event_id: &'a str,
+    event_type: &'a str,
+    session_id: &'a str,
+    user_id: &'a str,
+    received_at: i64,
+    clock_skew_ms: Option<i64>,
+    ip: &'a str,
+    user_agent: &'a str,
+    locale: &'a str,
+    version: u64,
+    properties: &'a str,
+    text: &'a str,
+}
+
+#[derive(Row, Serialize)]
+struct RejectedRow<'a> {
+    account_id: &'a str,
+    received_at: i64,
+    batch_id: &'a str,
+    position: u32,
+    code: &'a str,
+    pointer: &'a str,
+    detail: &'a str,
+    event_name: &'a str,
+    event: &'a str,
+}
+
+impl EventWarehouse {
+    /// Stores the events of all batches, accepted and rejected, with one insert each.
+    ///
+    /// # Errors
+    /// If ClickHouse has not confirmed them; some or all may be stored all the same, and storing them again is harmless.
+    pub async fn store(&self, batches: &[SealedBatch<'_>]) -> Result<(), WarehouseError> {
+        self.store_accepted(batches).await?;
+        self.store_rejected(batches).await
+    }
+
+    async fn store_accepted(&self, batches: &[SealedBatch<'_>]) -> Result<(), WarehouseError> {
+        if batches.iter().all(|batch| batch.events.is_empty()) {
+            return Ok(());
+        }
+        let mut insert = self
+            .client
+            .insert::<EventRow>("events")
+            .await
+            .map_err(classify)?
+            .with_timeouts(Some(INSERT_TIMEOUT), Some(INSERT_TIMEOUT))
+            // Two paths of one name ({"a":{"b":1},"a.b":2}) keep the first.
+            .with_setting("type_json_skip_duplicated_paths", "1");
+        for batch in batches {
+            for event in &batch.events {
+                let canonical = canonical_properties(event.properties)
+                    .map_err(|error| WarehouseError::Refused(format!("properties of {}: {error}", event.event_id)))?;
+                let row = EventRow {
+                    account_id: &batch.account_id,
+                    timestamp: event.timestamp,
+                    event_name: &event.event_name,
+                    event_id: &event.event_id,
+                    event_type: &event.event_type,
+                    session_id: &event.session_id,
+                    user_id: &event.user_id,
+                    received_at: batch.received_at,
+                    clock_skew_ms: batch.clock_skew_ms,
+                    ip: &batch.ip,
+                    user_agent: &batch.user_agent,
+                    locale: &batch.locale,
+                    version: version(batch.received_at, event.position),
+                    properties: &canonical.json,
+                    text: &canonical.text,
+                };
+                insert.write(&row).await.map_err(classify)?;
+            }
+        }
+        insert.end().await.map_err(classify)
+    }
+
+    async fn store_rejected(&self, batches: &[SealedBatch<'_>]) -> Result<(), WarehouseError> {
+        if batches.iter().all(|batch| batch.rejected.is_empty()) {
+            return Ok(());
+        }
+        let mut insert = self
+            .client
+            .insert::<RejectedRow>("rejected_events")
+            .await
+            .map_err(classify)?
+            .with_timeouts(Some(INSERT_TIMEOUT), Some(INSERT_TIMEOUT));
+        for batch in batches {
+            for event in &batch.rejected {
+                let row = RejectedRow {
+                    account_id: &batch.account_id,
+                    received_at: batch.received_at,
+                    batch_id: &batch.batch_id,
+                    position: event.position,
+                    code: event.code.name(),
+                    pointer: &event.pointer,
+                    detail: &event.detail,
+                    event_name: &event.event_name,
+                    event: &event.event,
+                };
+                insert.write(&row).await.map_err(classify)?;
+            }
+        }
+        insert.end().await.map_err(classify)
+    }
+}

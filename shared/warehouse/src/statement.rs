@@ -1,0 +1,99 @@
+//! SQL put together from a closed set of fragments. What users say never becomes part of the text: it is bound as a
+//! parameter, property names included.
+
+use clickhouse::{Client, query::Query};
+use serde::Serialize;
+
+/// A statement under construction: its text, and its parameters `p0`, `p1`, ….
+#[derive(Default)]
+pub(crate) struct Statement {
+    sql: String,
+    parameters: Vec<Parameter>,
+}
+
+#[derive(Clone)]
+enum Parameter {
+    Text(String),
+    Texts(Vec<String>),
+    Integer(i64),
+    Number(f64),
+    Keys(Vec<(i64, String, String)>),
+}
+
+impl Statement {
+    /// Adds text of our own.
+    pub(crate) fn push(&mut self, fragment: &'static str) -> &mut Self {
+        self.sql.push_str(fragment);
+        self
+    }
+
+    fn parameter(&mut self, parameter: Parameter, kind: &str) -> &mut Self {
+        self.sql += &format!("{{p{}:{kind}}}", self.parameters.len());
+        self.parameters.push(parameter);
+        self
+    }
+
+    pub(crate) fn text(&mut self, value: impl Into<String>) -> &mut Self {
+        self.parameter(Parameter::Text(value.into()), "String")
+    }
+
+    pub(crate) fn texts(&mut self, values: &[String]) -> &mut Self {
+        self.parameter(Parameter::Texts(values.to_vec()), "Array(String)")
+    }
+
+    pub(crate) fn integer(&mut self, value: i64) -> &mut Self {
+        self.parameter(Parameter::Integer(value), "Int64")
+    }
+
+    pub(crate) fn number(&mut self, value: f64) -> &mut Self {
+        self.parameter(Parameter::Number(value), "Float64")
+    }
+
+    /// A point in time, from epoch milliseconds.
+    pub(crate) fn time(&mut self, millis: i64) -> &mut Self {
+        self.push("fromUnixTimestamp64Milli(").integer(millis).push(", 'UTC')")
+    }
+
+    /// The column of a property in `props`, read as one of the types it may have.
+    pub(crate) fn property(&mut self, path: &str, kind: &'static str) -> &mut Self {
+        self.push("props.").identifier(path).push(".:").push(kind)
+    }
+
+    /// A name that users chose, bound like any value.
+    pub(crate) fn identifier(&mut self, path: &str) -> &mut Self {
+        self.parameter(Parameter::Text(path.to_owned()), "Identifier")
+    }
+
+    /// Events by time (epoch milliseconds), name and id.
+    pub(crate) fn keys(&mut self, keys: Vec<(i64, String, String)>) -> &mut Self {
+        self.parameter(Parameter::Keys(keys), "Array(Tuple(Int64, String, String))")
+    }
+
+    /// A statement that starts with this text and goes on as this one.
+    pub(crate) fn after(&self, start: &'static str) -> Self {
+        Self { sql: format!("{start}{}", self.sql), parameters: self.parameters.clone() }
+    }
+
+    pub(crate) fn prepare(&self, client: &Client) -> Query {
+        let query = client.query_raw(&self.sql);
+        self.parameters.iter().enumerate().fold(query, |query, (at, parameter)| {
+            let name = format!("p{at}");
+            match parameter {
+                Parameter::Text(value) => bind(query, &name, value),
+                Parameter::Texts(values) => bind(query, &name, values),
+                Parameter::Integer(value) => bind(query, &name, value),
+                Parameter::Number(value) => bind(query, &name, value),
+                Parameter::Keys(keys) => bind(query, &name, keys),
+            }
+        })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn sql(&self) -> &str {
+        &self.sql
+    }
+}
+
+fn bind(query: Query, name: &str, value: &impl Serialize) -> Query {
+    query.param(name, value)
+}
