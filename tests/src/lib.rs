@@ -1,1 +1,5 @@
+//! What end-to-end tests, fault tests and benchmarks stand on: the running stack, and function binaries driven by a
+//! Runtime API of our own.
 
+pub mod runtime_api;
+pub mod stack;

@@ -70,14 +70,16 @@ impl<'r> Incoming<'r> {
         if is_tag { first.to_owned() } else { String::new() }
     }
 
-    /// How the body says it is written. Without a word it is JSON.
+    /// How the body says it is written. Without a word it is JSON, and so is what `curl -d` calls a form.
     ///
     /// # Errors
     /// 415 for anything else.
     pub fn media_type(&self) -> Result<MediaType, ApiError> {
         let kind = self.header(header::CONTENT_TYPE).unwrap_or("application/json");
         match kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
-            "application/json" | "text/json" | "text/plain" | "" => Ok(MediaType::Json),
+            "application/json" | "text/json" | "text/plain" | "application/x-www-form-urlencoded" | "" => {
+                Ok(MediaType::Json)
+            }
             "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => {
                 Ok(MediaType::Lines)
             }

@@ -1,0 +1,3 @@
+//! End-to-end tests against the running stack: `make test` sets it up and runs them.
+
+mod ingest;
