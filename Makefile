@@ -12,12 +12,14 @@ export STACK PORT CLICKHOUSE_PORT TEST_STACK TEST_PORT TEST_CLICKHOUSE_PORT
 
 ACCOUNT ?= demo
 ROLE ?= admin
+NAME ?= track-event
+ARCH ?= arm64
 TTL ?= 30d
 
 # Not `cargo run`: what that adds to the environment makes builds started from within compile crates again.
 stack := cargo build --quiet --bin stack && $(or $(CARGO_TARGET_DIR),target)/debug/stack
 
-.PHONY: dev up down token env watch redrive test check
+.PHONY: dev up down token env watch invoke migrate package redrive test check
 
 dev: ## everything, with demo data, until Ctrl-C
 	@$(stack) dev
@@ -36,6 +38,15 @@ env: ## addresses and settings of the running stack
 
 watch: ## rebuild and serve functions on every change, against the running stack
 	@$(stack) watch
+
+invoke: ## hand a function its sample of events/ while `make watch` runs: make invoke NAME=track-event
+	@$(stack) invoke $(NAME)
+
+migrate: ## bring the ClickHouse at CLICKHOUSE_URL to the state that the functions expect
+	@cargo run --quiet -p clickhouse-migrations
+
+package: ## the functions as they are deployed, into target/lambda: make package ARCH=x86_64
+	@$(stack) package $(ARCH)
 
 redrive: ## send the dead-letter queue's content back
 	@$(stack) redrive

@@ -1,5 +1,9 @@
 //! What end-to-end tests, fault tests and benchmarks stand on: the running stack, and function binaries driven by a
 //! Runtime API of our own.
 
+pub mod gateway;
+pub mod pipeline;
+pub mod proxy;
 pub mod runtime_api;
+pub mod sqs;
 pub mod stack;

@@ -164,3 +164,6 @@ async fn set_aside<S, D: DeadLetters>(app: &App<S, D>, message: Message, reason:
         failures.batch_item_failures.push(ItemFailure { item_identifier: message_id });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,15 +21,34 @@ pub fn build(config: &Config) -> Result<()> {
 /// Copies the functions' binaries to `target/lambda/NAME/bootstrap`, and tells what those are now.
 pub fn package(config: &Config) -> Result<String> {
     let mut versions = Vec::new();
-    for folder in fs::read_dir(config.root.join("functions"))? {
-        let name = folder?.file_name().to_string_lossy().into_owned();
+    for name in functions(config)? {
         versions.push(format!("{name} {}", package_one(config, &name)?));
     }
-    if versions.is_empty() {
+    Ok(versions.join("\n"))
+}
+
+/// The names of all functions.
+pub fn functions(config: &Config) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for folder in fs::read_dir(config.root.join("functions"))? {
+        names.push(folder?.file_name().to_string_lossy().into_owned());
+    }
+    if names.is_empty() {
         bail!("no functions in {}", config.root.display());
     }
-    versions.sort();
-    Ok(versions.join("\n"))
+    names.sort();
+    Ok(names)
+}
+
+/// Makes the next [`package`] copy every function anew, because something else was put in its place.
+pub fn forget(config: &Config) -> Result<()> {
+    for name in functions(config)? {
+        let stamp = config.root.join("target/lambda").join(name).with_extension("version");
+        if stamp.exists() {
+            fs::remove_file(stamp)?;
+        }
+    }
+    Ok(())
 }
 
 fn package_one(config: &Config, name: &str) -> Result<String> {

@@ -12,8 +12,10 @@ mod emulator;
 mod environment;
 mod http;
 mod install;
+mod invoke;
 mod keys;
 mod lifecycle;
+mod package;
 mod process;
 mod redrive;
 mod run;
@@ -36,6 +38,8 @@ stack dev        up, with demo data and tokens to try; stops at Ctrl-C
 stack token      --account NAME --role ingest|viewer|analyst|admin [--ttl 30d]
 stack redrive    send what is in the dead-letter queue back to the queue it came from
 stack watch      rebuild and serve the functions on every change, against the running stack
+stack invoke     NAME: hand a function its sample of events/ while `stack watch` runs
+stack package    arm64|x86_64: build the functions as they are deployed, into target/lambda
 stack env        print the settings of the running stack
 stack test       run every test against a fresh stack of their own
 stack check      format, lints, docs, licences, dependencies, template";
@@ -61,6 +65,13 @@ async fn run(arguments: &[String]) -> Result<ExitCode> {
     let config = Config::from_env()?;
     match command {
         "token" => println!("{}", SigningKey::load(&config)?.token(&TokenRequest::parse(options)?)?),
+        "invoke" => match options {
+            [function] => invoke::invoke(&config, function)?,
+            _ => bail!("say which function: stack invoke track-event"),
+        },
+        "package" if matches!(options, [arch] if ["arm64", "x86_64"].contains(&&**arch)) => {
+            package::package(&config, &options[0])?;
+        }
         _ if !options.is_empty() => bail!("{command} takes no options"),
         "up" => {
             lifecycle::up(&config).await?;
@@ -68,6 +79,7 @@ async fn run(arguments: &[String]) -> Result<ExitCode> {
         }
         "down" => lifecycle::down(&config)?,
         "dev" => lifecycle::dev(&config).await?,
+        "package" => bail!("say for which processor: stack package arm64|x86_64"),
         "redrive" => redrive::redrive(&config).await?,
         "watch" => watch::watch(&config)?,
         "env" => {

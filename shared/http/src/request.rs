@@ -9,6 +9,9 @@ use lambda_http::{Body, Request, RequestExt, request::RequestContext};
 
 use crate::ApiError;
 
+/// What every gzip stream starts with (RFC 1952).
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
 /// How a body is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MediaType {
@@ -70,16 +73,21 @@ impl<'r> Incoming<'r> {
         if is_tag { first.to_owned() } else { String::new() }
     }
 
-    /// How the body says it is written. Without a word it is JSON, and so is what `curl -d` calls a form.
+    /// How the body says it is written. Without a word it is JSON, and so is what `curl -d` calls a form, and what is
+    /// sent as gzip or plain bytes.
     ///
     /// # Errors
     /// 415 for anything else.
     pub fn media_type(&self) -> Result<MediaType, ApiError> {
         let kind = self.header(header::CONTENT_TYPE).unwrap_or("application/json");
         match kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
-            "application/json" | "text/json" | "text/plain" | "application/x-www-form-urlencoded" | "" => {
-                Ok(MediaType::Json)
-            }
+            "application/json"
+            | "application/gzip"
+            | "application/octet-stream"
+            | "application/x-www-form-urlencoded"
+            | "text/json"
+            | "text/plain"
+            | "" => Ok(MediaType::Json),
             "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => {
                 Ok(MediaType::Lines)
             }
@@ -107,9 +115,20 @@ impl<'r> Incoming<'r> {
     /// 413 if it is over the limit, 415 for an unknown encoding, 400 if it does not decompress.
     pub fn body(&self) -> Result<Cow<'r, [u8]>, ApiError> {
         let raw = self.raw_body();
+        if raw.starts_with(&GZIP_MAGIC) {
+            return gunzip(raw).map(Cow::Owned);
+        }
         match self.header(header::CONTENT_ENCODING).unwrap_or("identity").trim() {
             "identity" | "" if raw.len() > limits::BODY_BYTES => Err(body_too_large()),
             "identity" | "" => Ok(Cow::Borrowed(raw)),
+            // Gateways pass bodies of text types, JSON among them, as text, and replace what is none.
+            "gzip" | "x-gzip" if raw.windows(3).any(|bytes| bytes == "\u{FFFD}".as_bytes()) => {
+                Err(ApiError::unreadable(
+                    "invalid_gzip",
+                    "the compressed body was treated as text on its way: send it with Content-Type: application/gzip, \
+                     or application/x-ndjson for an event a line",
+                ))
+            }
             "gzip" | "x-gzip" => gunzip(raw).map(Cow::Owned),
             _ => Err(ApiError::new(
                 http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -162,6 +181,7 @@ mod tests {
     #[test]
     fn unpacks_gzip_and_stops_a_bomb_at_the_limit() {
         assert_eq!(body_of(gzip(b"[]"), Some("gzip")).expect("unpacks"), b"[]");
+        assert_eq!(body_of(gzip(b"[]"), None).expect("unpacks what is gzip, said or not"), b"[]");
         let bomb = gzip(&vec![b' '; 512 * 1024 * 1024 / 16]);
         let error = body_of(bomb, Some("gzip")).expect_err("refused");
         assert_eq!((error.status, error.code), (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"));

@@ -14,6 +14,7 @@ pub(crate) struct Statement {
 #[derive(Clone)]
 enum Parameter {
     Text(String),
+    Name(String),
     Texts(Vec<String>),
     Integer(i64),
     Number(f64),
@@ -61,7 +62,7 @@ impl Statement {
 
     /// A name that users chose, bound like any value.
     pub(crate) fn identifier(&mut self, path: &str) -> &mut Self {
-        self.parameter(Parameter::Text(path.to_owned()), "Identifier")
+        self.parameter(Parameter::Name(path.to_owned()), "Identifier")
     }
 
     /// Events by time (epoch milliseconds), name and id.
@@ -80,6 +81,8 @@ impl Statement {
             let name = format!("p{at}");
             match parameter {
                 Parameter::Text(value) => bind(query, &name, value),
+                // ClickHouse takes an identifier as it stands; `param` would escape it as it does text.
+                Parameter::Name(value) => query.with_setting(format!("param_{name}"), value),
                 Parameter::Texts(values) => bind(query, &name, values),
                 Parameter::Integer(value) => bind(query, &name, value),
                 Parameter::Number(value) => bind(query, &name, value),

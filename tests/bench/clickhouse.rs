@@ -1,0 +1,47 @@
+//! The stack's ClickHouse, asked directly.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use reqwest::Client;
+
+use crate::process;
+
+/// A ClickHouse on this machine.
+#[derive(Clone)]
+pub struct ClickHouse {
+    pub url: String,
+    pub http: Client,
+    pub pid: u32,
+}
+
+impl ClickHouse {
+    /// Runs a statement; its answer as text.
+    pub async fn ask(&self, sql: &str) -> Result<String> {
+        let query = [("database", "analytics")];
+        let answer = self.http.post(&self.url).query(&query).body(sql.to_owned()).send().await?;
+        let status = answer.status();
+        let text = answer.text().await?;
+        ensure!(status.is_success(), "{text}\n{sql}");
+        Ok(text.trim_end().to_owned())
+    }
+
+    /// A number.
+    pub async fn number(&self, sql: &str) -> Result<u64> {
+        Ok(self.ask(sql).await?.parse()?)
+    }
+
+    /// CPU time of the whole server so far, background work included.
+    pub fn cpu(&self) -> Result<Duration> {
+        process::cpu(self.pid)
+    }
+
+    /// Waits until no merge runs, for at most this long.
+    pub async fn until_calm(&self, patience: Duration) -> Result<()> {
+        let started = Instant::now();
+        while started.elapsed() < patience && self.number("SELECT count() FROM system.merges").await? > 0 {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,128 @@
+//! How soon each function is ready, and has answered, after its process was started. Beside it a hello function.
+
+use std::time::Duration;
+
+use analytics_domain::{access::Role, event::{Arrival, parse_batch}};
+use analytics_ingest::seal_body;
+use analytics_platform::now_millis;
+use anyhow::{Context, Result, bail};
+use hyper::body::Bytes;
+use serde_json::json;
+use tests::runtime_api::{Function, Outcome};
+
+use crate::{
+    input::{Issuer, binary, bodies, envelope},
+    report::{Figure, Must, Row},
+    stub::Stub,
+};
+
+/// Starts of each function.
+const ROUNDS: usize = 21;
+pub const FUNCTIONS: [&str; 6] =
+    ["track-event", "track-events", "store-events", "search-events", "get-health", "get-openapi"];
+
+pub async fn measure() -> Result<Figure> {
+    let issuer = Issuer::new()?;
+    let stub = Stub::start().await?;
+    let real = issuer.environment(None, "https://clickhouse.example.test:8443");
+    let local = issuer.environment(Some(&stub.url), &stub.url);
+    let mut functions: Vec<Starts> = Vec::new();
+    for name in std::iter::once("hello").chain(FUNCTIONS) {
+        functions.push(Starts { name, call: typical_call(name, &issuer)?, ready: Vec::new(), answered: Vec::new() });
+    }
+    for round in 0..=ROUNDS {
+        for function in &mut functions {
+            // Ready as deployed, with the addresses of AWS itself, which are not called before there is work.
+            let (ready, _) = start(function, &real, false).await?;
+            let (_, answered) = start(function, &local, true).await?;
+            if round > 0 {
+                function.ready.push(ready);
+                function.answered.extend(answered);
+            }
+        }
+    }
+    let mut figure = Figure::new("start");
+    let hello = functions.remove(0);
+    for function in functions {
+        figure.rows.push(
+            Row::new(format!("{}: start to ready", function.name), "ms", function.ready, Must::RatioAtMost(2.0))
+                .beside("hello", hello.ready.clone()),
+        );
+        figure.rows.push(
+            Row::new(format!("{}: start to first answer", function.name), "ms", function.answered, Must::Nothing)
+                .beside("hello", hello.answered.clone()),
+        );
+    }
+    figure.notes.push("ready: aim 1.5 x; configured for AWS over TLS. First answer: from local stubs".to_owned());
+    Ok(figure)
+}
+
+struct Starts {
+    name: &'static str,
+    call: Bytes,
+    ready: Vec<f64>,
+    answered: Vec<f64>,
+}
+
+async fn start(
+    function: &Starts,
+    environment: &[(&str, String)],
+    with_call: bool,
+) -> Result<(f64, Option<f64>)> {
+    let environment: Vec<(&str, &str)> = environment.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    let mut process = Function::start(&binary(function.name), &environment).await?;
+    let ready = millis(process.until_ready().await.with_context(|| function.name)?);
+    let mut answered = None;
+    if with_call {
+        let outcome = process.invoke(function.call.clone()).await?;
+        answered = Some(millis(process.started().elapsed()));
+        let Outcome::Response(_) = outcome else { bail!("{} answers {outcome:?}", function.name) };
+    }
+    process.kill().await?;
+    Ok((ready, answered))
+}
+
+/// An event of the kind that the function mostly gets.
+pub fn typical_call(function: &str, issuer: &Issuer) -> Result<Bytes> {
+    let body = bodies(1).remove(0);
+    Ok(match function {
+        "track-event" => {
+            let one = br#"{"eventName":"message_sent","properties":{"campaignId":"c-7","text":"hello"}}"#;
+            envelope("POST", "/api/events", "", &issuer.token(Role::Ingest)?, Some(one)).into()
+        }
+        "track-events" => envelope("POST", "/api/events/batch", "", &issuer.token(Role::Ingest)?, Some(&body)).into(),
+        "search-events" => {
+            let query = "property.campaignId=cmp-zh-tea-spring&limit=50";
+            envelope("GET", "/api/events/search", query, &issuer.token(Role::Viewer)?, None).into()
+        }
+        "store-events" => sqs_batch(&body)?.into(),
+        "get-health" => envelope("GET", "/health", "", "", None).into(),
+        _ => envelope("GET", "/api/openapi.json", "", "", None).into(),
+    })
+}
+
+/// Ten sealed batches, as Lambda's poller hands them over.
+fn sqs_batch(body: &[u8]) -> Result<String> {
+    let arrival = Arrival {
+        account_id: "bench".to_owned(),
+        received_at: now_millis(),
+        retention_days: 400,
+        ..Arrival::default()
+    };
+    let (messages, _) = seal_body(body, parse_batch, &arrival)?;
+    let message = messages.first().context("nothing was sealed")?;
+    let records: Vec<_> = (0..10)
+        .map(|number| {
+            json!({
+                "messageId": format!("00000000-0000-0000-0000-{number:012}"), "receiptHandle": "handle", "body": message,
+                "attributes": {"ApproximateReceiveCount": "1"}, "messageAttributes": {}, "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:events", "awsRegion": "us-east-1",
+            })
+        })
+        .collect();
+    Ok(json!({"Records": records}).to_string())
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1_000.0
+}

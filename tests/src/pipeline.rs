@@ -1,0 +1,62 @@
+//! The two ends of an event's path as processes that a test holds in its hands: `track-events`, which seals what it is
+//! sent, and `store-events`, which stores what was sealed.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use crate::{runtime_api::Function, stack::Stack};
+
+/// What every function of the stack has in its environment.
+const AWS: [&str; 3] = ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+
+/// `track-events` that sends to this queue, by this address of AWS.
+///
+/// # Errors
+/// If it does not start.
+pub async fn track_events(stack: &Stack, aws_url: &str, queue_url: &str) -> Result<Function> {
+    let own = [("AWS_ENDPOINT_URL", aws_url), ("EVENTS_QUEUE_URL", queue_url)];
+    let shared = ["IDEMPOTENCY_TABLE", "RETENTION_DAYS", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_KEYS"];
+    start(stack, "track-events", &shared, &own).await
+}
+
+/// `store-events` that stores in this database, by this address of ClickHouse.
+///
+/// # Errors
+/// If it does not start.
+pub async fn store_events(stack: &Stack, clickhouse_url: &str, database: &str) -> Result<Function> {
+    let own = [("CLICKHOUSE_URL", clickhouse_url), ("CLICKHOUSE_DATABASE", database)];
+    let shared = ["AWS_ENDPOINT_URL", "DEAD_LETTER_QUEUE_URL", "CLICKHOUSE_USER"];
+    start(stack, "store-events", &shared, &own).await
+}
+
+async fn start(
+    stack: &Stack,
+    name: &str,
+    settings: &[&'static str],
+    own: &[(&str, &str)],
+) -> Result<Function> {
+    let settings: Vec<(&str, String)> = AWS.iter().chain(settings).map(|key| (*key, stack.setting(key))).collect();
+    let mut environment = vec![("LOG_LEVEL", "error")];
+    environment.extend(settings.iter().map(|(key, value)| (*key, value.as_str())));
+    environment.extend(own);
+    Function::start(&stack.function(name), &environment).await
+}
+
+/// The event of `store-events`: messages as SQS hands them over, by id and body.
+#[must_use]
+pub fn sqs_event<'m>(messages: impl Iterator<Item = (String, &'m str)>) -> Vec<u8> {
+    let record = |(id, body): (String, &str)| {
+        json!({
+            "messageId": id,
+            "receiptHandle": "receipt",
+            "body": body,
+            "attributes": {"ApproximateReceiveCount": "1"},
+            "messageAttributes": {},
+            "eventSource": "aws:sqs",
+            "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:tests",
+            "awsRegion": "us-east-1",
+        })
+    };
+    let records: Vec<Value> = messages.map(record).collect();
+    json!({"Records": records}).to_string().into_bytes()
+}
