@@ -22,10 +22,8 @@ pub async fn measure() -> Result<Figure> {
     let issuer = Issuer::new()?;
     let stub = Stub::start().await?;
     let token = issuer.token(Role::Ingest)?;
-    let events: Vec<Bytes> = bodies(32)
-        .iter()
-        .map(|body| envelope("POST", "/api/events/batch", "", &token, Some(body)).into())
-        .collect();
+    let events: Vec<Bytes> =
+        bodies(32).iter().map(|body| envelope("POST", "/api/events/batch", "", &token, Some(body)).into()).collect();
     let environment = issuer.environment(Some(&stub.url), &stub.url);
     let environment: Vec<(&str, &str)> = environment.iter().map(|(key, value)| (*key, value.as_str())).collect();
     let mut ours = Function::start(&binary("track-events"), &environment).await?;

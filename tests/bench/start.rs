@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use analytics_domain::{access::Role, event::{Arrival, parse_batch}};
+use analytics_domain::{
+    access::Role,
+    event::{Arrival, parse_batch},
+};
 use analytics_ingest::seal_body;
 use analytics_platform::now_millis;
 use anyhow::{Context, Result, bail};
@@ -64,11 +67,7 @@ struct Starts {
     answered: Vec<f64>,
 }
 
-async fn start(
-    function: &Starts,
-    environment: &[(&str, String)],
-    with_call: bool,
-) -> Result<(f64, Option<f64>)> {
+async fn start(function: &Starts, environment: &[(&str, String)], with_call: bool) -> Result<(f64, Option<f64>)> {
     let environment: Vec<(&str, &str)> = environment.iter().map(|(key, value)| (*key, value.as_str())).collect();
     let mut process = Function::start(&binary(function.name), &environment).await?;
     let ready = millis(process.until_ready().await.with_context(|| function.name)?);

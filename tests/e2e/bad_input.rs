@@ -35,7 +35,7 @@ async fn a_body_that_cannot_be_used_is_refused_with_its_reason() -> Result<()> {
     let gzip = ("content-encoding", "gzip");
     let packed = ("content-type", "application/gzip");
     let image = ("content-type", "image/png");
-    let cases: Vec<(&str, Vec<(&str, &str)>, Vec<u8>, u16, &str)> = vec![
+    let cases = [
         ("broken JSON", vec![JSON], b"[{\"eventName\":\"a\"".to_vec(), 400, "invalid_json"),
         ("no JSON", vec![JSON], b"hello".to_vec(), 400, "invalid_json"),
         ("NaN", vec![JSON], b"[{\"eventName\":\"a\",\"properties\":{\"n\":NaN}}]".to_vec(), 400, "invalid_json"),

@@ -80,7 +80,8 @@ async fn the_comparison_fails_without_deduplication_and_says_where() -> Result<(
 
     let expected = run.expected();
     let message = compare("SQL", &expected, &found).expect_err("copies are counted").to_string();
-    let more = found.iter().find_map(|(key, number)| Some((key, number, expected.get(key).filter(|count| *count < number)?)));
+    let more =
+        found.iter().find_map(|(key, number)| Some((key, number, expected.get(key).filter(|count| *count < number)?)));
     let ((account, name), number, count) = more.context("no event was counted twice")?;
     let line = format!("account {account}, {name}: expected {count}, found {number}");
     ensure!(message.contains(&line), "{line:?} is not in {message:?}");
@@ -97,7 +98,9 @@ fn compare(source: &str, expected: &Counts, found: &Counts) -> Result<()> {
         .into_iter()
         .map(|key| (key, number(expected, key), number(found, key)))
         .filter(|(_, expected, found)| expected != found)
-        .map(|((account, name), expected, found)| format!("account {account}, {name}: expected {expected}, found {found}"))
+        .map(|((account, name), expected, found)| {
+            format!("account {account}, {name}: expected {expected}, found {found}")
+        })
         .collect();
     ensure!(wrong.is_empty(), "counts by {source} are not those of the ledger:\n{}", wrong.join("\n"));
     Ok(())
@@ -174,7 +177,9 @@ impl<'s> Run<'s> {
                 // Half of this batch and half of the account's batch before it, in another order.
                 let before = start.saturating_sub(BATCH * ACCOUNTS);
                 let mut numbers: Vec<u64> = batch().into_iter().filter(|number| number % 2 == 0).collect();
-                numbers.extend((before..before + BATCH).filter(|number| Self::account_of(*number) == account && number % 2 == 1));
+                numbers.extend(
+                    (before..before + BATCH).filter(|number| Self::account_of(*number) == account && number % 2 == 1),
+                );
                 shuffle(&mut numbers, &mut self.rng);
                 later.push(Request { account, numbers, copy: "first" });
             }

@@ -29,12 +29,7 @@ pub async fn store_events(stack: &Stack, clickhouse_url: &str, database: &str) -
     start(stack, "store-events", &shared, &own).await
 }
 
-async fn start(
-    stack: &Stack,
-    name: &str,
-    settings: &[&'static str],
-    own: &[(&str, &str)],
-) -> Result<Function> {
+async fn start(stack: &Stack, name: &str, settings: &[&'static str], own: &[(&str, &str)]) -> Result<Function> {
     let settings: Vec<(&str, String)> = AWS.iter().chain(settings).map(|key| (*key, stack.setting(key))).collect();
     let mut environment = vec![("LOG_LEVEL", "error")];
     environment.extend(settings.iter().map(|(key, value)| (*key, value.as_str())));

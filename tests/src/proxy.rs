@@ -9,12 +9,12 @@ use std::{
 
 use anyhow::{Context, Result};
 use http_body_util::{BodyExt, Full};
+pub use hyper::http::request::Parts;
 use hyper::{
     Request, Response,
     body::{Bytes, Incoming},
     client,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
-    http::request::Parts,
     server,
     service::service_fn,
 };

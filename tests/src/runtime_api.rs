@@ -50,7 +50,6 @@ struct Shared {
     waiting: Mutex<mpsc::UnboundedReceiver<Invocation>>,
     running: Mutex<Option<(u64, oneshot::Sender<Outcome>)>>,
     ready: mpsc::UnboundedSender<Instant>,
-    timeout: Duration,
 }
 
 /// One function process and the Runtime API it talks to.
@@ -76,12 +75,7 @@ impl Function {
         let port = listener.local_addr()?.port();
         let (invocations, waiting) = mpsc::unbounded_channel();
         let (ready_sender, ready) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared {
-            waiting: Mutex::new(waiting),
-            running: Mutex::default(),
-            ready: ready_sender,
-            timeout: Duration::from_secs(60),
-        });
+        let shared = Arc::new(Shared { waiting: Mutex::new(waiting), running: Mutex::default(), ready: ready_sender });
         let server = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 stream.set_nodelay(true).ok();
@@ -227,8 +221,7 @@ async fn next(shared: &Shared) -> Response<Full<Bytes>> {
             break invocation;
         }
     };
-    let deadline = std::time::SystemTime::now() + shared.timeout;
-    let deadline = deadline.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_millis();
+    let deadline = analytics_platform::now_millis() + 60_000;
     let mut reply = Response::new(Full::new(invocation.payload));
     for (name, value) in [
         ("lambda-runtime-aws-request-id", invocation.id.to_string()),

@@ -66,7 +66,8 @@ impl Queue {
                 let entry = SendMessageBatchRequestEntry::builder().id(entries.len().to_string()).message_body(body);
                 entries.push(entry.build()?);
             }
-            let answer = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries)).send().await?;
+            let answer =
+                self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries)).send().await?;
             ensure!(answer.failed().is_empty(), "{:?}", answer.failed());
         }
         Ok(())
@@ -110,21 +111,44 @@ impl Queue {
         }
     }
 
-    /// Everything that can be received now, by body, with the attribute `reason`. It comes again later.
+    /// Everything that can be received now, by body, with the attribute `reason`. It stays there.
     ///
     /// # Errors
     /// If the queue does not tell.
-    pub async fn reasons(&self) -> Result<BTreeMap<String, (Message, Option<String>)>> {
-        let mut all = BTreeMap::new();
+    pub async fn reasons(&self) -> Result<BTreeMap<String, Option<String>>> {
+        let mut seen = Vec::new();
         loop {
             let messages = self.receive().await?;
             if messages.is_empty() {
-                return Ok(all);
+                break;
             }
-            for message in messages {
-                let attributes = message.message_attributes();
-                let reason = attributes.and_then(|all| all.get("reason")?.string_value.clone());
-                all.insert(message.body().unwrap_or_default().to_owned(), (message, reason));
+            seen.extend(messages);
+        }
+        let mut all = BTreeMap::new();
+        for message in seen {
+            let request = self.client.change_message_visibility().queue_url(&self.url).visibility_timeout(0);
+            request.set_receipt_handle(message.receipt_handle.clone()).send().await?;
+            let attributes = message.message_attributes.unwrap_or_default();
+            let reason = attributes.get("reason").and_then(|reason| reason.string_value.clone());
+            all.insert(message.body.unwrap_or_default(), reason);
+        }
+        Ok(all)
+    }
+
+    /// Deletes the messages with these bodies.
+    ///
+    /// # Errors
+    /// If the queue does not tell.
+    pub async fn remove_all(&self, bodies: &[String]) -> Result<()> {
+        loop {
+            let messages = self.receive().await?;
+            if messages.is_empty() {
+                return Ok(());
+            }
+            for message in
+                messages.iter().filter(|message| message.body.as_ref().is_some_and(|body| bodies.contains(body)))
+            {
+                self.delete(message).await?;
             }
         }
     }
@@ -134,8 +158,10 @@ impl Queue {
     /// # Errors
     /// If the queue does not tell.
     pub async fn count(&self) -> Result<u64> {
-        let names =
-            [QueueAttributeName::ApproximateNumberOfMessages, QueueAttributeName::ApproximateNumberOfMessagesNotVisible];
+        let names = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        ];
         let request = self.client.get_queue_attributes().queue_url(&self.url);
         let answer = request.set_attribute_names(Some(names.to_vec())).send().await?;
         let attributes = answer.attributes.unwrap_or_default();

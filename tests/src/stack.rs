@@ -63,13 +63,11 @@ impl Stack {
     }
 
     /// A request to the API without a token.
-    #[must_use]
     pub fn get(&self, path: &str) -> RequestBuilder {
         self.http.get(format!("{}{path}", self.setting("API_URL")))
     }
 
     /// As [`Stack::get`].
-    #[must_use]
     pub fn post(&self, path: &str) -> RequestBuilder {
         self.http.post(format!("{}{path}", self.setting("API_URL")))
     }

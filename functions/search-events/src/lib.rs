@@ -204,3 +204,84 @@ fn failure(error: WarehouseError) -> ApiError {
         WarehouseError::Refused(cause) => ApiError::internal(cause),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, PoisonError};
+
+    use analytics_domain::{access::Role, search::Test};
+    use analytics_testkit::{NOW, body, request, verifier};
+    use http::StatusCode;
+    use serde_json::json;
+
+    use super::*;
+
+    /// Remembers what it was asked and for whom; answers one event, or fails.
+    #[derive(Default)]
+    struct FakeEvents {
+        asked: Mutex<Vec<(String, Search)>>,
+        down: bool,
+    }
+
+    impl Events for FakeEvents {
+        async fn search(
+            &self,
+            account_id: &str,
+            search: &Search,
+            _: i64,
+        ) -> Result<FoundPage<FoundEvent>, WarehouseError> {
+            self.asked.lock().unwrap_or_else(PoisonError::into_inner).push((account_id.to_owned(), search.clone()));
+            if self.down {
+                return Err(WarehouseError::Unavailable("connection refused by 10.0.0.7".to_owned()));
+            }
+            let event = FoundEvent {
+                timestamp: NOW,
+                event_name: "message_sent".to_owned(),
+                event_id: "e".to_owned(),
+                event_type: "message".to_owned(),
+                session_id: String::new(),
+                user_id: String::new(),
+                received_at: NOW + 250,
+                clock_skew_ms: Some(-500),
+                ip: String::new(),
+                user_agent: String::new(),
+                locale: "zh-CN".to_owned(),
+                properties: r#"{"campaignId":"123"}"#.to_owned(),
+            };
+            Ok(FoundPage { found: vec![event], next: None, total: Some(1) })
+        }
+
+        async fn search_rejected(&self, _: &str, _: &RejectedSearch) -> Result<FoundPage<FoundRejected>, WarehouseError> {
+            Ok(FoundPage { found: Vec::new(), next: None, total: None })
+        }
+    }
+
+    fn app(events: FakeEvents) -> App<FakeEvents> {
+        App { verifier: verifier(), events, now: || NOW }
+    }
+
+    #[tokio::test]
+    async fn the_sample_asks_for_the_tokens_account_and_gets_its_page() {
+        let app = app(FakeEvents::default());
+        let answer = handle(&app, request("search-events", Role::Viewer)).await.expect("answered");
+        let (account, search) = app.events.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(0);
+        assert_eq!((&*account, search.phrases), ("unit", vec!["水晶".to_owned()]));
+        assert_eq!(search.properties[0].test, Test::Equals("123".to_owned()));
+        assert_eq!(
+            body(&answer),
+            json!({"events": [{"eventId": "e", "eventType": "message", "eventName": "message_sent",
+                "timestamp": "2026-11-24T09:30:00.000Z", "receivedAt": "2026-11-24T09:30:00.250Z", "locale": "zh-CN",
+                "properties": {"campaignId": "123"}, "clockSkewMs": -500,
+                "correctedTimestamp": "2026-11-24T09:29:59.500Z"}], "nextCursor": null, "total": 1})
+        );
+    }
+
+    #[tokio::test]
+    async fn says_nothing_of_what_is_inside_when_the_store_is_down() {
+        let app = app(FakeEvents { down: true, ..FakeEvents::default() });
+        let refused = handle(&app, request("search-events", Role::Viewer)).await.expect_err("refused");
+        assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+        let answer = refused.into_reply("r");
+        assert!(!body(&answer).to_string().contains("10.0.0.7"));
+    }
+}

@@ -161,3 +161,14 @@ async fn poison_comes_again_while_the_dead_letter_queue_is_down() {
     assert_eq!(end.stored, ["0", "2"]);
     assert_eq!(end.again, ["1", "text"]);
 }
+
+#[tokio::test]
+async fn the_sample_stores_its_sealed_batch_and_sets_aside_what_is_none() {
+    let sample = include_str!("../../../events/store-events.json");
+    let app = App { store: FakeStore::default(), dead_letters: FakeDeadLetters::default() };
+    let failures = handle(&app, serde_json::from_str(sample).expect("is an SQS event")).await;
+    assert_eq!(failures, PartialFailure::default());
+    assert_eq!(app.store.stored.lock().expect("no test panics with it").len(), 3);
+    let set_aside = app.dead_letters.taken.lock().expect("no test panics with it").clone();
+    assert_eq!(set_aside, [("no sealed batch".to_owned(), "not base64".to_owned())]);
+}

@@ -31,3 +31,30 @@ fn answer(taken: Taken) -> Result<Reply, ApiError> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use analytics_domain::access::Role;
+    use analytics_testkit::{app, body, request};
+    use http::StatusCode;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_sample_is_accepted_and_queued() {
+        let app = app();
+        let answer = handle(&app, request("track-event", Role::Ingest)).await.expect("accepted");
+        assert_eq!(answer.status(), StatusCode::ACCEPTED);
+        assert_eq!(body(&answer)["timestamp"], "2026-11-24T09:30:00.000Z");
+        let id = body(&answer)["eventId"].as_str().map(str::to_owned);
+        assert_eq!(app.queue.events(), [("message_sent".to_owned(), id.expect("an id was given"))]);
+    }
+
+    #[tokio::test]
+    async fn a_viewer_sends_nothing() {
+        let app = app();
+        let refused = handle(&app, request("track-event", Role::Viewer)).await.expect_err("refused");
+        assert_eq!(refused.status, StatusCode::FORBIDDEN);
+        assert!(app.queue.events().is_empty());
+    }
+}

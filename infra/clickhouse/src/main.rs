@@ -3,6 +3,8 @@
 //! Reads CLICKHOUSE_URL, CLICKHOUSE_USER, CLICKHOUSE_PASSWORD, CLICKHOUSE_DATABASE and RETENTION_DAYS. Safe to run again
 //! and at the same time: every statement changes nothing where it has been applied already.
 
+#![expect(clippy::print_stdout, reason = "a tool talks to people")]
+
 use anyhow::{Context, Result, ensure};
 use clickhouse::Client;
 use clickhouse_migrations::{Migration, all, set_retention};

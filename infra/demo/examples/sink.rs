@@ -3,6 +3,8 @@
 //! `cargo run -p demo --example sink`, then
 //! `cargo run -p demo -- load --url http://127.0.0.1:8099 --token x --rate 0 --duration 10s`.
 
+#![expect(clippy::print_stdout, reason = "a tool talks to people")]
+
 use std::convert::Infallible;
 use std::io::Read as _;
 

@@ -1,5 +1,7 @@
 //! The `demo` command: see `demo --help`.
 
+#![expect(clippy::print_stdout, reason = "a tool talks to people")]
+
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 

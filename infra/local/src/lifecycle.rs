@@ -34,6 +34,12 @@ pub fn down(config: &Config) -> Result<()> {
     step("stop ClickHouse", || clickhouse::stop(config))
 }
 
+/// Starts ClickHouse alone, for a stack that has lost it.
+pub async fn start_clickhouse(config: &Config) -> Result<()> {
+    let _lock = lock(config)?;
+    step_async("start ClickHouse", clickhouse::start(config)).await
+}
+
 /// Up with demo data until Ctrl-C or a failure; then down.
 pub async fn dev(config: &Config) -> Result<()> {
     let mut interrupted = signal(SignalKind::interrupt())?;

@@ -2,6 +2,8 @@
 //!
 //! `make` has the commands people type; `stack help` lists those of this program.
 
+#![expect(clippy::print_stdout, reason = "a tool talks to people")]
+
 mod artifacts;
 mod check;
 mod clickhouse;
@@ -36,6 +38,7 @@ stack up         build, start and deploy everything, in the background
 stack down       stop it; data stays
 stack dev        up, with demo data and tokens to try; stops at Ctrl-C
 stack token      --account NAME --role ingest|viewer|analyst|admin [--ttl 30d]
+stack start-clickhouse  start the ClickHouse of a running stack again, after it was killed
 stack redrive    send what is in the dead-letter queue back to the queue it came from
 stack watch      rebuild and serve the functions on every change, against the running stack
 stack invoke     NAME: hand a function its sample of events/ while `stack watch` runs
@@ -80,6 +83,7 @@ async fn run(arguments: &[String]) -> Result<ExitCode> {
         "down" => lifecycle::down(&config)?,
         "dev" => lifecycle::dev(&config).await?,
         "package" => bail!("say for which processor: stack package arm64|x86_64"),
+        "start-clickhouse" => lifecycle::start_clickhouse(&config).await?,
         "redrive" => redrive::redrive(&config).await?,
         "watch" => watch::watch(&config)?,
         "env" => {

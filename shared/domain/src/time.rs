@@ -1,6 +1,6 @@
 //! Points in time as the API takes and gives them: RFC 3339 or epoch milliseconds in, RFC 3339 in UTC out.
 
-use jiff::{SpanRound, Timestamp, Unit};
+use jiff::{SpanRound, Timestamp, Unit, civil::DateTime, tz::Offset};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub type EpochMillis = i64;
@@ -17,13 +17,35 @@ pub fn parse(text: &str) -> Option<EpochMillis> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
         return text.parse().ok().filter(|&millis| is_plausible(millis));
     }
+    if let Some(millis) = parse_usual(text) {
+        return Some(millis).filter(|&millis| is_plausible(millis));
+    }
     // RFC 3339 wants the offset, and a 'T' or a space between date and time; the parser behind takes more than that.
     let time = text.as_bytes().get(10)?;
     if !matches!(time, b'T' | b't' | b' ') {
         return None;
     }
-    let millis = text.parse::<Timestamp>().ok()?.as_nanosecond().div_euclid(1_000_000);
-    i64::try_from(millis).ok().filter(|&millis| is_plausible(millis))
+    text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond).filter(|&millis| is_plausible(millis))
+}
+
+/// Reads the form that programs mostly write, `2026-11-24T09:30:00.000Z`, several times faster than the general parser.
+fn parse_usual(text: &str) -> Option<EpochMillis> {
+    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2, b'.', f1, f2, f3, b'Z'] =
+        text.as_bytes()
+    else {
+        return None;
+    };
+    let number = |digits: &[u8]| {
+        digits
+            .iter()
+            .try_fold(0_i16, |number, digit| digit.is_ascii_digit().then(|| number * 10 + i16::from(digit - b'0')))
+    };
+    let small = |tens, ones| number(&[tens, ones]).and_then(|number| i8::try_from(number).ok());
+    let (year, month, day) = (number(&[y1, y2, y3, y4])?, small(m1, m2)?, small(d1, d2)?);
+    let (hour, minute, second) = (small(h1, h2)?, small(n1, n2)?, small(s1, s2)?);
+    let nanos = i32::from(number(&[f1, f2, f3])?) * 1_000_000;
+    let time = DateTime::new(year, month, day, hour, minute, second, nanos).ok()?;
+    Some(Offset::UTC.to_timestamp(time).ok()?.as_millisecond())
 }
 
 fn is_plausible(millis: EpochMillis) -> bool {

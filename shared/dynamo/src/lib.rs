@@ -33,12 +33,7 @@ impl AnswerTable {
     pub fn new(config: &SdkConfig, name: impl Into<String>) -> Self {
         let config = aws_sdk_dynamodb::config::Builder::from(config)
             .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(50)))
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(Duration::from_secs(1))
-                    .operation_timeout(Duration::from_secs(3))
-                    .build(),
-            )
+            .timeout_config(TimeoutConfig::builder().operation_timeout(Duration::from_secs(3)).build())
             .build();
         Self { client: Client::from_conf(config), name: name.into() }
     }

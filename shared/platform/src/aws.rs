@@ -3,14 +3,13 @@
 
 use aws_credential_types::Credentials;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
-use aws_smithy_http_client::{
-    Builder,
-    tls::{Provider, rustls_provider::CryptoMode},
-};
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 use aws_types::{SdkConfig, region::Region};
 
-use crate::config::{ConfigError, Lookup};
+use crate::{
+    config::{ConfigError, Lookup},
+    https::Https,
+};
 
 /// Builds the configuration from `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN` and
 /// `AWS_ENDPOINT_URL`.
@@ -25,7 +24,7 @@ pub fn sdk_config(lookup: &impl Lookup) -> Result<SdkConfig, ConfigError> {
         None,
         "environment",
     );
-    let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let http = Https::new().map_err(|error| ConfigError::Tls(error.to_string()))?;
     let mut config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(lookup.required("AWS_REGION")?))

@@ -7,6 +7,8 @@ pub enum ConfigError {
     Missing { key: &'static str },
     #[error("{key} is {value:?}, but must be {expected}")]
     Invalid { key: &'static str, value: String, expected: &'static str },
+    #[error("no TLS: {0}")]
+    Tls(String),
 }
 
 /// Where configuration comes from.

@@ -62,10 +62,12 @@ impl<'a> Scan<'a> {
                 }
                 b'}' | b']' => depth -= 1,
                 b'-' | b'0'..=b'9' => {
-                    let rest = &self.text[at - 1..];
-                    let number = rest.split([',', '}', ']', ' ', '\n', '\t', '\r']).next().unwrap_or(rest);
-                    check_number(number)?;
-                    at += number.len() - 1;
+                    let rest = &bytes[at..];
+                    let more =
+                        rest.iter().position(|byte| !matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
+                    let end = at + more.unwrap_or(rest.len());
+                    check_number(&self.text[at - 1..end])?;
+                    at = end;
                 }
                 _ => {}
             }

@@ -4,8 +4,10 @@
 //! On the wire: base64(version byte, then an LZ4 block of the postcard encoding). Compression is worth its time twice:
 //! SQS bills by 64 KB, and each byte is hashed, signed, sent and stored on its way.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, cell::RefCell};
 
+use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_output_size};
+use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
 use super::rejection::Code;
@@ -120,18 +122,58 @@ pub fn seal(mut batch: SealedBatch) -> Result<Vec<String>, SealError> {
         batch.events.extend(std::iter::from_fn(|| events.next_if(|event| fits(event.size()))));
         batch.rejected.clear();
         batch.rejected.extend(std::iter::from_fn(|| rejected.next_if(|event| fits(event.size()))));
-        messages.push(encode(&batch, BYTES_PER_MESSAGE - room)?);
+        messages.push(encode(&batch)?);
     }
     Ok(messages)
 }
 
-fn encode(batch: &SealedBatch, size_hint: usize) -> Result<String, SealError> {
-    let plain = postcard::to_extend(batch, Vec::with_capacity(size_hint + 1024))?;
-    let mut packed = vec![0; 5 + lz4_flex::block::get_maximum_output_size(plain.len())];
-    packed[0] = VERSION;
-    packed[1..5].copy_from_slice(&u32::try_from(plain.len()).unwrap_or(u32::MAX).to_le_bytes());
-    let length = lz4_flex::block::compress_into(&plain, &mut packed[5..])?;
-    Ok(base64_simd::STANDARD.encode_to_string(&packed[..5 + length]))
+/// Buffers that every batch of a thread is encoded in. Fresh ones of this size would be mapped and cleared by the kernel
+/// for each batch, which takes as long as compressing it.
+struct Scratch {
+    plain: Vec<u8>,
+    packed: Vec<u8>,
+    table: CompressTable,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> =
+        RefCell::new(Scratch { plain: Vec::new(), packed: Vec::new(), table: CompressTable::large() });
+}
+
+/// Lets postcard write to the end of a buffer.
+struct Onto<'b>(&'b mut Vec<u8>);
+
+impl Flavor for Onto<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
+fn encode(batch: &SealedBatch) -> Result<String, SealError> {
+    SCRATCH.with_borrow_mut(|Scratch { plain, packed, table }| {
+        plain.clear();
+        postcard::serialize_with_flavor(batch, Onto(plain))?;
+        let largest = 5 + get_maximum_output_size(plain.len());
+        if packed.len() < largest {
+            packed.resize(largest, 0);
+        }
+        packed[0] = VERSION;
+        packed[1..5].copy_from_slice(&u32::try_from(plain.len()).unwrap_or(u32::MAX).to_le_bytes());
+        let length = compress_into_with_table(plain, &mut packed[5..], table)?;
+        Ok(base64_simd::STANDARD.encode_to_string(&packed[..5 + length]))
+    })
 }
 
 /// Unpacks a message; [`SealedBatch::from_bytes`] reads the result, borrowing from it.

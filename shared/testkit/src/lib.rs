@@ -1,0 +1,166 @@
+//! What unit tests of functions stand on: a key of their own, samples of `events/`, and fakes that remember.
+
+use std::{
+    fs,
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
+
+use analytics_domain::{
+    access::Role,
+    event::{SealedBatch, open},
+    idempotency::{Answer, Start, Ticket},
+};
+use analytics_http::Verifier;
+use analytics_ingest::{Answers, App, SealedQueue, Unavailable};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use lambda_http::{Body, Request, Response, request::from_str};
+use serde_json::{Value, json};
+
+/// When unit tests happen: 2026-11-24T09:30:00Z, in epoch milliseconds.
+pub const NOW: i64 = 1_795_512_600_000;
+
+/// Signs tokens in unit tests, and nothing else anywhere.
+const KEY: &[u8] = b"-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgGcOTd2KoYNySHluh
+jbuDNStQLJOPgdpuNvowas4Zr9OhRANCAAQUJiT8C8r7YhUJwEnAE7V0GQ+Cs3bO
+7P40qYtfdFANw5QP2OiWQAkR3CddC9oOx03bZIWvDxJ5Tkxmn4NYv9RD
+-----END PRIVATE KEY-----
+";
+
+/// A verifier of tokens by [`token`].
+///
+/// # Panics
+/// Never: its settings are constant.
+#[must_use]
+pub fn verifier() -> Verifier {
+    let keys = json!({"keys": [{"kty": "EC", "crv": "P-256", "kid": "unit", "alg": "ES256",
+        "x": "FCYk_AvK-2IVCcBJwBO1dBkPgrN2zuz-NKmLX3RQDcM", "y": "lA_Y6JZACRHcJ10L2g7HTdtkha8PEnlOTGafg1i_1EM"}]});
+    let lookup = move |key: &str| match key {
+        "JWT_ISSUER" => Some("https://unit.test".to_owned()),
+        "JWT_AUDIENCE" => Some("analytics".to_owned()),
+        "JWT_KEYS" => Some(keys.to_string()),
+        _ => None,
+    };
+    Verifier::from_lookup(&lookup).expect("the settings are complete")
+}
+
+/// A token of the account `unit`, valid for as long as anybody runs these tests.
+///
+/// # Panics
+/// Never: the key is constant.
+#[must_use]
+pub fn token(role: Role) -> String {
+    let key = EncodingKey::from_ec_pem(KEY).expect("is a P-256 key");
+    let header = Header { kid: Some("unit".to_owned()), ..Header::new(Algorithm::ES256) };
+    let claims = json!({"iss": "https://unit.test", "aud": "analytics", "exp": 4_102_444_800_u64,
+        "accountId": "unit", "role": role.name()});
+    encode(&header, &claims, &key).expect("claims can be signed")
+}
+
+/// The sample of `events/` for a function, as text, with a token of this role.
+///
+/// # Panics
+/// If there is none.
+#[must_use]
+pub fn sample(function: &str, role: Role) -> String {
+    let events = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events");
+    let text = fs::read_to_string(events.join(function).with_extension("json")).expect("every trigger has a sample");
+    text.replace("TOKEN", &token(role))
+}
+
+/// As [`sample`], as the request that the function gets of it.
+///
+/// # Panics
+/// If it is not an HTTP request.
+#[must_use]
+pub fn request(function: &str, role: Role) -> Request {
+    from_str(&sample(function, role)).expect("the sample is a request of API Gateway")
+}
+
+/// The body of an answer.
+///
+/// # Panics
+/// If it is not JSON.
+#[must_use]
+pub fn body(answer: &Response<Body>) -> Value {
+    serde_json::from_slice(answer.body()).expect("answers are JSON")
+}
+
+/// A queue that remembers what it took, or is down.
+#[derive(Debug, Default)]
+pub struct FakeQueue {
+    pub messages: Mutex<Vec<String>>,
+    pub down: bool,
+}
+
+impl FakeQueue {
+    /// Every event in the queue: name and id.
+    ///
+    /// # Panics
+    /// If something else than a sealed batch is in it.
+    #[must_use]
+    pub fn events(&self) -> Vec<(String, String)> {
+        let messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut events = Vec::new();
+        for message in messages.iter() {
+            let bytes = open(message).expect("is sealed");
+            let batch = SealedBatch::from_bytes(&bytes).expect("is a batch");
+            events.extend(batch.events.iter().map(|event| (event.event_name.to_string(), event.event_id.to_string())));
+        }
+        events
+    }
+}
+
+impl SealedQueue for FakeQueue {
+    async fn send(&self, message: String) -> Result<(), Unavailable> {
+        if self.down {
+            return Err(Unavailable { what: "the queue", cause: "it is down".to_owned() });
+        }
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner).push(message);
+        Ok(())
+    }
+}
+
+/// A memory of answers that always says the same at the start, and remembers how requests ended.
+#[derive(Debug)]
+pub struct FakeAnswers {
+    pub start: Start,
+    pub finished: Mutex<Vec<Answer>>,
+    pub released: Mutex<u32>,
+}
+
+impl FakeAnswers {
+    #[must_use]
+    pub fn starting(start: Start) -> Self {
+        Self { start, finished: Mutex::default(), released: Mutex::default() }
+    }
+}
+
+impl Answers for FakeAnswers {
+    async fn start(&self, _: &Ticket, _: i64) -> Result<Start, Unavailable> {
+        Ok(self.start.clone())
+    }
+
+    async fn finish(&self, _: &Ticket, answer: &Answer) -> Result<(), Unavailable> {
+        self.finished.lock().unwrap_or_else(PoisonError::into_inner).push(answer.clone());
+        Ok(())
+    }
+
+    async fn release(&self, _: &Ticket) -> Result<(), Unavailable> {
+        *self.released.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        Ok(())
+    }
+}
+
+/// An app of the accept path at [`NOW`], whose requests are new.
+#[must_use]
+pub fn app() -> App<FakeQueue, FakeAnswers> {
+    App {
+        verifier: verifier(),
+        queue: FakeQueue::default(),
+        answers: FakeAnswers::starting(Start::Proceed { first_seen: NOW - 60_000 }),
+        retention_days: 400,
+        now: || NOW,
+    }
+}
