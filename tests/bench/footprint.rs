@@ -45,7 +45,7 @@ pub async fn measure() -> Result<Figure> {
                 .beside("hello", vec![packed("hello")?]),
         );
     }
-    figure.notes.push("hello gets the same calls; packages are the release binaries, deflated".to_owned());
+    figure.notes.push("hello gets small calls; packages are the release binaries, deflated".to_owned());
     Ok(figure)
 }
 

@@ -7,4 +7,5 @@ mod exactness;
 mod faults;
 mod idempotency;
 mod ingest;
+mod permissions;
 mod search;

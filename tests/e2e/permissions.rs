@@ -1,0 +1,175 @@
+//! Each function may do what it does and nothing else: the stack runs with IAM enforced, so every other test shows that
+//! the policies suffice; this one takes permissions away, one by one, and sees each one missed.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use analytics_domain::access::Role;
+use anyhow::{Context, Result, ensure};
+use reqwest::{Client, Url};
+use serde_json::{Value, json};
+use tests::{
+    sqs::Queue,
+    stack::{Stack, eventually},
+};
+
+/// The emulator's IAM, asked as the root user.
+struct Iam {
+    http: Client,
+    endpoint: String,
+}
+
+/// A function's policy as deployed.
+struct Policy {
+    role: String,
+    name: String,
+    document: Value,
+}
+
+impl Iam {
+    fn of(stack: &Stack) -> Self {
+        Self { http: Client::new(), endpoint: stack.setting("AWS_ENDPOINT_URL") }
+    }
+
+    async fn call(&self, action: &str, parameters: &[(&str, &str)]) -> Result<String> {
+        let root = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=x";
+        let mut form = Url::parse(&self.endpoint)?;
+        form.query_pairs_mut().append_pair("Action", action).append_pair("Version", "2010-05-08").extend_pairs(parameters);
+        let request = self.http.post(&self.endpoint).header("authorization", root);
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let answer = request.body(form.query().unwrap_or_default().to_owned()).send().await?;
+        let status = answer.status();
+        let text = answer.text().await?;
+        ensure!(status.is_success(), "{action}: {text}");
+        Ok(text)
+    }
+
+    /// The inline policy of every function that has one.
+    async fn policies(&self) -> Result<Vec<Policy>> {
+        let mut policies = Vec::new();
+        for role in tagged(&self.call("ListRoles", &[]).await?, "RoleName") {
+            for name in tagged(&self.call("ListRolePolicies", &[("RoleName", &role)]).await?, "member") {
+                let text = self.call("GetRolePolicy", &[("RoleName", &role), ("PolicyName", &name)]).await?;
+                let document = tagged(&text, "PolicyDocument").into_iter().next().context("a policy has a document")?;
+                let decoded = Url::parse(&format!("http://x/?d={document}"))?;
+                let document = decoded.query_pairs().next().context("a document")?.1.into_owned();
+                policies.push(Policy { role: role.clone(), name, document: serde_json::from_str(&document)? });
+            }
+        }
+        Ok(policies)
+    }
+
+    async fn put(&self, policy: &Policy, document: &Value) -> Result<()> {
+        let document = document.to_string();
+        let parameters = [("RoleName", &*policy.role), ("PolicyName", &*policy.name), ("PolicyDocument", &*document)];
+        self.call("PutRolePolicy", &parameters).await.map(drop)
+    }
+}
+
+/// What stands in the elements of this name.
+fn tagged(xml: &str, element: &str) -> Vec<String> {
+    let (open, close) = (format!("<{element}>"), format!("</{element}>"));
+    xml.split(&open).skip(1).filter_map(|rest| Some(rest.split_once(&close)?.0.to_owned())).collect()
+}
+
+impl Policy {
+    fn function(&self) -> &str {
+        self.name.trim_end_matches(char::is_numeric).trim_end_matches("RolePolicy")
+    }
+
+    fn actions(&self) -> Vec<String> {
+        let statements = self.document["Statement"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let actions = statements.iter().flat_map(|statement| match &statement["Action"] {
+            Value::Array(actions) => actions.clone(),
+            action => vec![action.clone()],
+        });
+        actions.filter_map(|action| action.as_str().map(str::to_owned)).collect()
+    }
+
+    /// The document without one action.
+    fn without(&self, action: &str) -> Value {
+        let mut document = self.document.clone();
+        for statement in document["Statement"].as_array_mut().into_iter().flatten() {
+            if let Value::Array(actions) = &mut statement["Action"] {
+                actions.retain(|held| held != action);
+            } else if statement["Action"] == action {
+                statement["Effect"] = json!("Deny");
+            }
+        }
+        document
+    }
+}
+
+/// Does what needs the permission; whether it went well.
+async fn works(stack: &Stack, function: &str, action: &str) -> Result<bool> {
+    let account = stack.account("permissions");
+    let token = account.token(Role::Ingest);
+    let (path, body) = match function {
+        "TrackEvent" => ("/api/events", json!({"eventName": "a"})),
+        _ => ("/api/events/batch", json!([{"eventName": "a"}])),
+    };
+    let send = async |key: Option<&str>| -> Result<(u16, bool)> {
+        let request = stack.post(path).bearer_auth(&token).json(&body);
+        let request = key.into_iter().fold(request, |request, key| request.header("idempotency-key", key));
+        let answer = request.send().await?;
+        Ok((answer.status().as_u16(), answer.headers().contains_key("idempotency-replayed")))
+    };
+    match (function, action) {
+        ("TrackEvent" | "TrackEvents", "sqs:SendMessage") => Ok(send(None).await?.0 == 202),
+        ("TrackEvent" | "TrackEvents", "dynamodb:PutItem") => Ok(send(Some("k")).await?.0 == 202),
+        ("TrackEvent" | "TrackEvents", "dynamodb:UpdateItem") => {
+            assert_eq!(send(Some("k")).await?.0, 202, "an answer that cannot be noted is given all the same");
+            Ok(send(Some("k")).await? == (202, true))
+        }
+        ("GetHealth", _) => {
+            let health: Value = stack.get("/health").send().await?.json().await?;
+            let dependency = if action.starts_with("sqs") { "sqs" } else { "dynamodb" };
+            Ok(health["dependencies"][dependency]["status"] == "ok")
+        }
+        (function, action) => panic!("{function} may {action}, and no test needs it"),
+    }
+}
+
+#[tokio::test]
+async fn a_function_without_one_of_its_permissions_fails() -> Result<()> {
+    let stack = Stack::alone().await;
+    let iam = Iam::of(&stack);
+    let policies = iam.policies().await?;
+    let functions: BTreeSet<&str> = policies.iter().map(Policy::function).collect();
+    assert_eq!(functions, BTreeSet::from(["GetHealth", "StoreEvents", "TrackEvent", "TrackEvents"]));
+    let mut missed = 0;
+    for policy in policies.iter().filter(|policy| policy.function() != "StoreEvents") {
+        for action in policy.actions() {
+            let function = policy.function();
+            assert!(works(&stack, function, &action).await?, "{function} {action}");
+            iam.put(policy, &policy.without(&action)).await?;
+            let works = works(&stack, function, &action).await;
+            iam.put(policy, &policy.document).await?;
+            assert!(!works?, "{function} does not need {action}");
+            missed += 1;
+        }
+    }
+    assert_eq!(missed, 8);
+    Ok(())
+}
+
+/// Lambda's poller reads the queue in the function's name, which the emulator does not check; the one call that the
+/// function makes itself is setting poison aside.
+#[tokio::test]
+async fn store_events_sets_nothing_aside_without_its_permission() -> Result<()> {
+    let stack = Stack::alone().await;
+    let iam = Iam::of(&stack);
+    let policies = iam.policies().await?;
+    let policy = policies.iter().find(|policy| policy.function() == "StoreEvents").context("is deployed")?;
+    let events = Queue::at(stack.setting("EVENTS_QUEUE_URL"))?;
+    let dead_letters = Queue::at(stack.setting("DEAD_LETTER_QUEUE_URL"))?;
+    let poison = [format!("poison of {}", stack.account("permissions").id)];
+    iam.put(policy, &policy.without("sqs:SendMessage")).await?;
+    let before = dead_letters.count().await?;
+    events.send_all(&poison).await?;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let meanwhile = dead_letters.count().await;
+    iam.put(policy, &policy.document).await?;
+    assert_eq!(meanwhile?, before, "poison was set aside without the permission");
+    eventually("the poison is set aside", async || Ok(dead_letters.count().await? == before + 1)).await?;
+    dead_letters.remove_all(&poison).await
+}
