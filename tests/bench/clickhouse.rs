@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use hyper::body::Bytes;
 use reqwest::Client;
 
 use crate::process;
@@ -24,6 +25,22 @@ impl ClickHouse {
         let text = answer.text().await?;
         ensure!(status.is_success(), "{text}\n{sql}");
         Ok(text.trim_end().to_owned())
+    }
+
+    /// The answer as it comes.
+    pub async fn bytes(&self, sql: &str) -> Result<Bytes> {
+        let query = [("database", "analytics")];
+        let answer = self.http.post(&self.url).query(&query).body(sql.to_owned()).send().await?.error_for_status()?;
+        Ok(answer.bytes().await?)
+    }
+
+    /// Inserts rows that are written as the statement says.
+    pub async fn insert(&self, sql: &str, rows: Bytes) -> Result<()> {
+        let query = [("database", "analytics"), ("query", sql), ("type_json_skip_duplicated_paths", "1")];
+        let answer = self.http.post(&self.url).query(&query).body(rows).send().await?;
+        let status = answer.status();
+        ensure!(status.is_success(), "{}", answer.text().await?);
+        Ok(())
     }
 
     /// A number.

@@ -17,6 +17,7 @@ pub struct Local {
     settings: HashMap<String, String>,
     pub http: Client,
     pub clickhouse: ClickHouse,
+    pub emulator_pid: u32,
 }
 
 impl Local {
@@ -30,8 +31,8 @@ impl Local {
             .collect();
         let http = Client::builder().timeout(Duration::from_secs(120)).build()?;
         let url = settings.get("CLICKHOUSE_URL").context("no CLICKHOUSE_URL")?;
-        let clickhouse = ClickHouse { url: url.clone(), http: http.clone(), pid: server_pid()? };
-        Ok(Self { settings, http, clickhouse })
+        let clickhouse = ClickHouse { url: url.clone(), http: http.clone(), pid: server_pid("clickhouse")? };
+        Ok(Self { settings, http, clickhouse, emulator_pid: server_pid("emulator")? })
     }
 
     pub fn down(&self) -> Result<()> {
@@ -72,7 +73,7 @@ fn stack(arguments: &[&str]) -> Command {
     command
 }
 
-fn server_pid() -> Result<u32> {
-    let record: Value = serde_json::from_slice(&fs::read(format!("{FOLDER}/run/clickhouse.json"))?)?;
-    record["pid"].as_u64().and_then(|pid| pid.try_into().ok()).context("ClickHouse has no process")
+fn server_pid(name: &str) -> Result<u32> {
+    let record: Value = serde_json::from_slice(&fs::read(format!("{FOLDER}/run/{name}.json"))?)?;
+    record["pid"].as_u64().and_then(|pid| pid.try_into().ok()).with_context(|| format!("{name} has no process"))
 }

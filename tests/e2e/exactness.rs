@@ -1,7 +1,7 @@
 //! The promises about counting, on the function binaries and the real queue: whatever is sent again, delivered again or
 //! killed halfway, every accepted event is in every answer exactly once, as it was first accepted.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, time::{Duration, Instant}};
 
 use analytics_domain::access::Role;
 use analytics_platform::now_millis;
@@ -42,9 +42,12 @@ type Counts = BTreeMap<(String, String), u64>;
 async fn counts_are_exact_whatever_comes_again_or_is_killed() -> Result<()> {
     let stack = Stack::shared().await;
     let mut run = Run::new(&stack, "exact", 100_000)?;
+    let started = Instant::now();
     run.send(true).await?;
+    println!("exact: {} sealed batches after {:.1?}", run.messages.len(), started.elapsed());
     let database = stack.setting("CLICKHOUSE_DATABASE");
     let kills = run.deliver(&database, 15).await?;
+    println!("exact: delivered after {:.1?}, killed {kills:?}", started.elapsed());
     for point in Point::ALL {
         let count = kills.get(&point).copied().unwrap_or_default();
         ensure!(count >= 5, "only {count} kills at {point:?}: {kills:?}");
@@ -57,7 +60,9 @@ async fn counts_are_exact_whatever_comes_again_or_is_killed() -> Result<()> {
     compare("search", &run.expected(), &run.found_by_search().await?)?;
     run.check_first_copies().await?;
     run.check_rejected().await?;
-    run.check_pages().await
+    run.check_pages().await?;
+    println!("exact: compared after {:.1?}", started.elapsed());
+    Ok(())
 }
 
 /// The same on a table that keeps every copy: the comparison must see it, or it could see nothing.
@@ -133,7 +138,7 @@ struct Run<'s> {
 impl<'s> Run<'s> {
     fn new(stack: &'s Stack, name: &str, events: u64) -> Result<Self> {
         let seed = u64::try_from(now_millis())?;
-        println!("seed {seed}");
+        println!("{name}: seed {seed}");
         let mut stamps = Stamps::new(usize::try_from(BATCH)?);
         for batch in 0..events.div_ceil(BATCH) {
             stamps.push(now_millis() - i64::try_from(batch)? * 60_000);

@@ -7,5 +7,6 @@ mod exactness;
 mod faults;
 mod idempotency;
 mod ingest;
+mod migrations;
 mod permissions;
 mod search;
