@@ -56,3 +56,10 @@ test: ## every test, against a fresh stack of its own
 
 check: ## format, lints, docs, licences, dependencies, template
 	@$(stack) check
+
+# As deployed: each function with the features that it asks for itself, and not what the tools beside it want.
+bench: ## figures beside their opponents, all or some: make bench ONLY="accept search"
+	@cargo build --quiet --bin stack --bin demo
+	@cargo build --release $(patsubst functions/%,-p %,$(wildcard functions/*))
+	@cargo build --release -p tests --bins
+	@$(or $(CARGO_TARGET_DIR),target)/release/bench $(ONLY)

@@ -34,5 +34,6 @@ ENGINE = ReplacingMergeTree(version)
 PARTITION BY toYYYYMM(timestamp)
 ORDER BY (account_id, toDate(timestamp), event_name, timestamp, event_id)
 TTL toDateTime(timestamp) + INTERVAL {retention_days} DAY
--- Small granules: a search fetches fifty scattered events, and reads the wide columns of a whole granule for each.
-SETTINGS index_granularity = 1024;
+-- Small granules, each in compressed blocks of its own: a search fetches fifty scattered events, and reads the wide columns
+-- of a whole granule for each. Costs a tenth more CPU time to insert than four times as large ones.
+SETTINGS index_granularity = 256, min_compress_block_size = 16384;

@@ -53,11 +53,14 @@ impl ClickHouse {
         process::cpu(self.pid)
     }
 
-    /// Waits until no merge runs, for at most this long.
+    /// Waits until no merge has run for two seconds, but at most this long.
     pub async fn until_calm(&self, patience: Duration) -> Result<()> {
-        let started = Instant::now();
-        while started.elapsed() < patience && self.number("SELECT count() FROM system.merges").await? > 0 {
-            tokio::time::sleep(Duration::from_millis(200)).await;
+        let (started, mut calm_since) = (Instant::now(), Instant::now());
+        while started.elapsed() < patience && calm_since.elapsed() < Duration::from_secs(2) {
+            if self.number("SELECT count() FROM system.merges").await? > 0 {
+                calm_since = Instant::now();
+            }
+            tokio::time::sleep(Duration::from_millis(250)).await;
         }
         Ok(())
     }

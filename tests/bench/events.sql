@@ -35,7 +35,7 @@ SELECT
     '{account}', time, name, toString(generateUUIDv7(n)), splitByChar('_', name)[1],
     concat('s-', toString(intDiv(n, 40))), concat('u-', toString(cityHash64(n, 'user') % 200000)), time + INTERVAL 300 MILLISECOND,
     NULL, '203.0.113.7', 'analytics-sdk/1.4.0', 'zh-CN',
-    18446744073709551615 - bitShiftLeft(toUInt64(toUnixTimestamp64Milli(time) + 300), 12),
+    18446744073709551615 - bitShiftLeft(toUInt64(toUnixTimestamp64Milli(time) + 300), 22),
     concat('{"campaignId":"cmp-', campaign, '","groupId":"', group, '","senderId":"', sender, '","messageId":"msg-', toString(n),
         '","charactersCount":', toString(lengthUTF8(message)), ',"latencyMs":', toString(20 + h % 900), ',"text":"', message, '"}'),
     concat('cmp-', campaign, '\n', group, '\n', sender, '\nmsg-', toString(n), '\n', message)

@@ -52,7 +52,7 @@ pub async fn measure() -> Result<Figure> {
 async fn peak(name: &str, issuer: &Issuer, stub: &Stub) -> Result<(f64, f64)> {
     let environment = issuer.environment(Some(&stub.url), &stub.url);
     let environment: Vec<(&str, &str)> = environment.iter().map(|(key, value)| (*key, value.as_str())).collect();
-    let mut function = Function::start(&binary(name), &environment).await?;
+    let mut function = Function::start(&binary(name)?, &environment).await?;
     function.until_ready().await?;
     let pid = function.pid().context("the function has ended")?;
     let ready = megabytes(peak_memory(pid)?);
@@ -68,7 +68,7 @@ async fn peak(name: &str, issuer: &Issuer, stub: &Stub) -> Result<(f64, f64)> {
 
 /// Size of the binary in a zip file, but for some hundred bytes of names.
 fn packed(name: &str) -> Result<f64> {
-    let bytes = fs::read(binary(name)).with_context(|| name.to_owned())?;
+    let bytes = fs::read(binary(name)?).with_context(|| name.to_owned())?;
     let mut deflated = DeflateEncoder::new(Vec::new(), Compression::best());
     deflated.write_all(&bytes)?;
     Ok(megabytes(deflated.finish()?.len() as u64))

@@ -1,6 +1,6 @@
 //! What functions are given: events as the load tool makes them, tokens, and API Gateway's envelopes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use analytics_domain::access::Role;
 use analytics_platform::now_millis;
@@ -120,6 +120,12 @@ pub fn envelope(method: &str, path: &str, query: &str, token: &str, body: Option
 }
 
 /// A function's binary of the deployment profile, which this program was built with too.
-pub fn binary(name: &str) -> PathBuf {
-    PathBuf::from("target/release").join(name)
+pub fn binary(name: &str) -> Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name(name))
+}
+
+/// A tool's binary of the dev profile, as the stack uses it.
+pub fn tool(name: &str) -> Result<PathBuf> {
+    let target = std::env::current_exe()?.parent().and_then(Path::parent).context("no build folder")?.to_owned();
+    Ok(target.join("debug").join(name))
 }

@@ -26,8 +26,8 @@ pub async fn measure() -> Result<Figure> {
         bodies(32).iter().map(|body| envelope("POST", "/api/events/batch", "", &token, Some(body)).into()).collect();
     let environment = issuer.environment(Some(&stub.url), &stub.url);
     let environment: Vec<(&str, &str)> = environment.iter().map(|(key, value)| (*key, value.as_str())).collect();
-    let mut ours = Function::start(&binary("track-events"), &environment).await?;
-    let mut hello = Function::start(&binary("hello"), &environment).await?;
+    let mut ours = Function::start(&binary("track-events")?, &environment).await?;
+    let mut hello = Function::start(&binary("hello")?, &environment).await?;
 
     let (mut accepting, mut greeting, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..=ROUNDS {

@@ -1,13 +1,18 @@
 //! The stack that some figures need, in a folder and on ports of its own, as `make up` makes it.
 
-use std::{collections::HashMap, fs, process::Command, time::Duration};
+use std::{
+    collections::HashMap,
+    fs,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use analytics_domain::access::Role;
 use anyhow::{Context, Result, ensure};
 use reqwest::Client;
 use serde_json::Value;
 
-use crate::clickhouse::ClickHouse;
+use crate::{clickhouse::ClickHouse, input::tool};
 
 const FOLDER: &str = ".local/bench";
 const SETTINGS: [(&str, &str); 3] = [("STACK", FOLDER), ("PORT", "7566"), ("CLICKHOUSE_PORT", "21123")];
@@ -22,7 +27,7 @@ pub struct Local {
 
 impl Local {
     pub async fn up() -> Result<Self> {
-        ensure!(stack(&["up"]).status()?.success(), "the stack does not start");
+        ensure!(stack(&["up"])?.stdout(Stdio::null()).status()?.success(), "the stack does not start");
         let text = fs::read_to_string(format!("{FOLDER}/env"))?;
         let settings: HashMap<String, String> = text
             .lines()
@@ -36,7 +41,7 @@ impl Local {
     }
 
     pub fn down(&self) -> Result<()> {
-        ensure!(stack(&["down"]).status()?.success(), "the stack does not stop");
+        ensure!(stack(&["down"])?.status()?.success(), "the stack does not stop");
         Ok(())
     }
 
@@ -50,7 +55,7 @@ impl Local {
     }
 
     pub fn token(&self, account: &str, role: Role) -> Result<String> {
-        let answer = stack(&["token", "--account", account, "--role", role.name()]).output()?;
+        let answer = stack(&["token", "--account", account, "--role", role.name()])?.output()?;
         ensure!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
         Ok(String::from_utf8(answer.stdout)?.trim().to_owned())
     }
@@ -66,11 +71,11 @@ impl Local {
     }
 }
 
-fn stack(arguments: &[&str]) -> Command {
-    let mut command = Command::new("target/debug/stack");
+fn stack(arguments: &[&str]) -> Result<Command> {
+    let mut command = Command::new(tool("stack")?);
     // Another ClickHouse, for which a shell may be set up, has no place in a measurement.
     command.args(arguments).envs(SETTINGS).env_remove("CLICKHOUSE_URL");
-    command
+    Ok(command)
 }
 
 fn server_pid(name: &str) -> Result<u32> {

@@ -1,7 +1,12 @@
 //! The promises about counting, on the function binaries and the real queue: whatever is sent again, delivered again or
 //! killed halfway, every accepted event is in every answer exactly once, as it was first accepted.
 
-use std::{collections::BTreeMap, time::{Duration, Instant}};
+#![expect(clippy::print_stdout, reason = "seed, kills and times: shown when a test fails")]
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use analytics_domain::access::Role;
 use analytics_platform::now_millis;
@@ -18,7 +23,7 @@ use tests::{
     proxy::{FaultProxy, Halt, Point, is_insert},
     runtime_api::{Function, Outcome},
     sqs::Queue,
-    stack::{Account, PATIENCE, Stack, eventually},
+    stack::{Account, PATIENCE, Stack},
 };
 
 const PATH: &str = "/api/events/batch";
@@ -325,8 +330,7 @@ impl<'s> Run<'s> {
     async fn until_the_stack_has_stored_its_part(&self) -> Result<()> {
         for (account, rejected) in self.accounts.iter().zip(&self.rejected) {
             account.until_total(self.expected_of(account), &[]).await?;
-            let what = format!("{rejected} rejected events of {}", account.id);
-            eventually(&what, async || Ok(account.total(&[("status", "rejected")]).await? == *rejected)).await?;
+            account.until_total(*rejected, &[("status", "rejected")]).await?;
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! What happens when a part is down or a message makes no sense: nothing is lost, nothing is held up.
 
+#![expect(clippy::print_stdout, reason = "seed, kills and times: shown when a test fails")]
+
 use std::{
     collections::BTreeMap,
     path::PathBuf,
@@ -20,7 +22,10 @@ use tests::{
     sqs::Queue,
     stack::{Account, PATIENCE, Stack, eventually},
 };
-use tokio::{net::TcpStream, process::Command};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    process::Command,
+};
 
 /// How long ClickHouse stays down. Longer changes nothing but the length of the backlog.
 const OUTAGE: Duration = Duration::from_secs(15);
@@ -222,5 +227,21 @@ async fn rejected_events_are_kept_with_their_reason_once() -> Result<()> {
     ensure!(first["code"] == "invalid_type" && first["pointer"] == "/eventName", "{first}");
     ensure!(first["event"].as_str().is_some_and(|event| event.contains("kept as it came")), "{first}");
     ensure!(second["code"] == "timestamp_required" && second["eventName"] == "link_clicked", "{second}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_the_queue_nothing_is_accepted() -> Result<()> {
+    let stack = Stack::shared().await;
+    let account = stack.account("unsent");
+    // Nobody listens there: the port was free a moment ago.
+    let nobody = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
+    let queue = stack.setting("EVENTS_QUEUE_URL");
+    let mut track = pipeline::track_events(&stack, &format!("http://{nobody}"), &queue).await?;
+    let body = json!([{"eventName": "message_sent"}]).to_string();
+    let request = gateway::post("/api/events/batch", &account.token(Role::Ingest), &[], &body);
+    let answer = gateway::answer(&track.invoke(request).await?)?;
+    ensure!(answer.status == 503 && answer.body["code"] == "unavailable", "{answer:?}");
+    ensure!(!answer.body.to_string().contains(&nobody.to_string()), "an answer with internals: {answer:?}");
     Ok(())
 }

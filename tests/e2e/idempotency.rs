@@ -1,6 +1,9 @@
 //! `Idempotency-Key`: a client that cannot name its events names its request, and may send it as often as it likes.
 
-use std::time::{Duration, Instant};
+use std::{
+    pin::pin,
+    time::{Duration, Instant},
+};
 
 use analytics_domain::{access::Role, idempotency::LOCK_MILLIS};
 use anyhow::{Context, Result, ensure};
@@ -78,6 +81,37 @@ async fn of_requests_at_the_same_moment_one_is_done() -> Result<()> {
     ensure!(later.status() == StatusCode::ACCEPTED && later.headers()["idempotency-replayed"] == "true");
     ensure!(account.total(&[]).await? == 3, "counted again");
     Ok(())
+}
+
+#[tokio::test]
+async fn while_a_request_is_being_done_the_same_one_must_wait() -> Result<()> {
+    let stack = Stack::shared().await;
+    let account = stack.account("running");
+    let (queue, aws) = (Queue::create("running").await?, stack.setting("AWS_ENDPOINT_URL"));
+    let proxy = FaultProxy::start(&aws, is_send).await?;
+    let mut first = pipeline::track_events(&stack, &proxy.url, &queue.url).await?;
+    let mut second = pipeline::track_events(&stack, &aws, &queue.url).await?;
+    let headers = [("idempotency-key", "key")];
+    let request = gateway::post(PATH, &account.token(Role::Ingest), &headers, &nameless("running"));
+
+    let mut halt = proxy.halt_at(Point::BeforeRequest, 0);
+    let mut running = pin!(first.invoke(request.clone()));
+    tokio::select! {
+        () = halt.reached() => {}
+        outcome = &mut running => anyhow::bail!("answered before anything was sent: {outcome:?}"),
+    }
+    let meanwhile = gateway::answer(&second.invoke(request.clone()).await?)?;
+    ensure!(meanwhile.status == 409 && meanwhile.body["code"] == "request_running", "{meanwhile:?}");
+    ensure!(meanwhile.headers["retry-after"] == "2", "{meanwhile:?}");
+    // The connection breaks off, and the first sends again.
+    drop(halt);
+    let done = gateway::answer(&running.await?)?;
+    ensure!(done.status == 202, "{done:?}");
+    let later = gateway::answer(&second.invoke(request).await?)?;
+    ensure!(later.headers["idempotency-replayed"] == "true" && later.body == done.body, "{later:?}");
+    let sealed = queue.drain().await?.len();
+    ensure!(sealed == 1, "sealed {sealed} times");
+    queue.remove().await
 }
 
 #[tokio::test]

@@ -31,9 +31,13 @@ impl Iam {
     }
 
     async fn call(&self, action: &str, parameters: &[(&str, &str)]) -> Result<String> {
-        let root = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=x";
+        let root =
+            "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=x";
         let mut form = Url::parse(&self.endpoint)?;
-        form.query_pairs_mut().append_pair("Action", action).append_pair("Version", "2010-05-08").extend_pairs(parameters);
+        form.query_pairs_mut()
+            .append_pair("Action", action)
+            .append_pair("Version", "2010-05-08")
+            .extend_pairs(parameters);
         let request = self.http.post(&self.endpoint).header("authorization", root);
         let request = request.header("content-type", "application/x-www-form-urlencoded");
         let answer = request.body(form.query().unwrap_or_default().to_owned()).send().await?;

@@ -170,3 +170,18 @@ async fn the_first_accepted_copy_of_an_event_is_the_one_that_counts() -> Result<
     assert_eq!(account.search(&[("eventName", "seen")]).await?["events"][0]["properties"]["colour"], "red");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_page_of_a_thousand_events_with_the_longest_names_and_ids_is_given() -> Result<()> {
+    let stack = Stack::shared().await;
+    let account = stack.account("long");
+    let (now, name) = (now_millis(), "名".repeat(128));
+    let event =
+        |n: i64| json!({"eventId": format!("{n:04}{}", "号".repeat(124)), "eventName": name, "timestamp": now - n});
+    account.send_all(&(0..1_000).map(event).collect::<Vec<_>>()).await?;
+    account.until_total(1_000, &[]).await?;
+    let found = account.search(&[("limit", "1000"), ("eventName", &name)]).await?;
+    assert!(ids(&found).iter().enumerate().all(|(place, id)| id.starts_with(&format!("{place:04}"))));
+    assert_eq!(ids(&found).len(), 1_000);
+    Ok(())
+}

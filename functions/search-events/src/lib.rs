@@ -251,7 +251,11 @@ mod tests {
             Ok(FoundPage { found: vec![event], next: None, total: Some(1) })
         }
 
-        async fn search_rejected(&self, _: &str, _: &RejectedSearch) -> Result<FoundPage<FoundRejected>, WarehouseError> {
+        async fn search_rejected(
+            &self,
+            _: &str,
+            _: &RejectedSearch,
+        ) -> Result<FoundPage<FoundRejected>, WarehouseError> {
             Ok(FoundPage { found: Vec::new(), next: None, total: None })
         }
     }

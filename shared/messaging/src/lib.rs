@@ -57,7 +57,7 @@ impl Queue {
     /// # Errors
     /// As [`Queue::send`].
     pub async fn send_with_reason(&self, body: String, reason: &str) -> Result<(), QueueError> {
-        let attribute = MessageAttributeValue::builder().data_type("String").string_value(reason).build();
+        let attribute = MessageAttributeValue::builder().data_type("String").string_value(printable(reason)).build();
         // Only a missing data type fails to build.
         let attribute = attribute.map_err(|error| QueueError::Refused(error.to_string()))?;
         let request = self.client.send_message().queue_url(&self.url).message_body(body);
@@ -77,10 +77,29 @@ impl Queue {
     }
 }
 
+/// A reason as SQS takes it: it may quote anything, and a message whose reason is refused could never be set aside.
+fn printable(reason: &str) -> String {
+    /// Leaves room for the largest body in SQS's 1 MiB.
+    const CHARS: usize = 1_000;
+    let is_refused = |char: char| char.is_control() || matches!(char, '\u{FFFE}' | '\u{FFFF}');
+    reason.chars().take(CHARS).map(|char| if is_refused(char) { ' ' } else { char }).collect()
+}
+
 fn classify<E: std::error::Error + Send + Sync + 'static>(error: &SdkError<E>) -> QueueError {
     let text = DisplayErrorContext(error).to_string();
     match error.raw_response().map(|response| response.status().as_u16()) {
         Some(400 | 403 | 404) => QueueError::Refused(text),
         _ => QueueError::Unavailable(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn a_reason_holds_only_what_sqs_takes() {
+        assert_eq!(printable("cannot parse 限时\0\u{1}\n\u{FFFF}"), "cannot parse 限时    ");
+        assert_eq!(printable(&"я".repeat(5_000)).chars().count(), 1_000);
     }
 }

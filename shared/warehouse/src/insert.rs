@@ -78,7 +78,7 @@ impl EventWarehouse {
                     ip: &batch.ip,
                     user_agent: &batch.user_agent,
                     locale: &batch.locale,
-                    version: version(batch.received_at, event.position),
+                    version: version(batch.received_at, event.position, &batch.batch_id),
                     properties: &canonical.json,
                     text: &canonical.text,
                 };

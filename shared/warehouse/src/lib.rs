@@ -1,5 +1,6 @@
 //! ClickHouse: where events are kept and found again.
 
+mod conditions;
 mod insert;
 mod position;
 mod search;

@@ -8,25 +8,35 @@
 //! second looks up, by identity, the copy that counts (the first accepted) and tests that one: so an answer never shows
 //! what a later copy changed. This costs a few milliseconds, where `FINAL` over the whole range costs hundreds.
 
-use analytics_domain::{
-    event::canonical_number,
-    search::{Comparison, Condition, RejectedSearch, Search, Test},
-};
+use std::time::Duration;
+
+use analytics_domain::search::{RejectedSearch, Search};
 use clickhouse::Row;
 use serde::Deserialize;
 
 use crate::{
     EventWarehouse, WarehouseError, classify,
+    conditions::matching,
     position::{EventPosition, RejectedPosition, from_cursor, to_cursor},
     statement::Statement,
 };
 
 const HOUR: i64 = 3_600_000;
 /// Each window is this many times as long as the one after it.
-const GROWTH: i64 = 8;
-/// Seconds and bytes that one search may take of ClickHouse.
+const GROWTH: i64 = 16;
+/// Candidates that one step takes at most, unless the page itself has more.
+const MOST_CANDIDATES: usize = 256;
+/// Bytes of keys that go into one look-up: ClickHouse takes 128 KB of one parameter.
+const KEY_BYTES: usize = 48 * 1024;
+/// ClickHouse ends a query itself by then, unless it cannot be reached at all.
+const PATIENCE: Duration = Duration::from_secs(22);
+/// Seconds and bytes that one question may take of ClickHouse.
 const LIMITS: [(&str, &str); 3] =
     [("max_execution_time", "20"), ("max_memory_usage", "2000000000"), ("optimize_move_to_prewhere_if_final", "1")];
+
+/// The columns of [`FoundEvent`].
+const FOUND_COLUMNS: &str = "SELECT timestamp, event_name, event_id, event_type, session_id, user_id, received_at, \
+                             clock_skew_ms, ip, user_agent, locale, properties";
 
 /// One accepted event as stored.
 #[derive(Clone, Debug, Deserialize, PartialEq, Row)]
@@ -86,18 +96,32 @@ impl EventWarehouse {
         let mut before: Option<EventPosition> = search.page.cursor.as_deref().map(from_cursor).transpose()?;
         let mut walk = Walk::new(search, now, before.as_ref());
         let mut found: Vec<FoundEvent> = Vec::new();
-        while found.len() <= limit
-            && let Some(window) = walk.window()
-        {
-            let candidates = self.candidates(account_id, search, window, before.as_ref(), limit + 1).await?;
-            let more_in_window = candidates.len() > limit;
-            before = candidates.last().cloned().or(before);
-            if !candidates.is_empty() {
-                found.extend(self.first_copies(account_id, search, &candidates).await?);
+        let mut candidates: Vec<EventPosition> = Vec::new();
+        let mut look = limit + 1;
+        while found.len() <= limit {
+            // Those of several windows are looked up together: a look-up has its price, however few it is for.
+            while candidates.len() < look
+                && let Some(window) = walk.window()
+            {
+                let missing = look - candidates.len();
+                let more = self.candidates(account_id, search, window, before.as_ref(), missing).await?;
+                if more.len() < missing {
+                    walk.advance();
+                }
+                before = more.last().cloned().or(before);
+                candidates.extend(more);
             }
-            if !more_in_window {
-                walk.advance();
+            if candidates.is_empty() {
+                break;
             }
+            let counting = self.first_copies(account_id, search, &candidates).await?;
+            // Where many later copies match and the first ones don't, small steps would take forever.
+            look = match counting.len() * 2 < candidates.len() {
+                true => (look * 4).min(MOST_CANDIDATES.max(limit + 1)),
+                false => (limit + 1).saturating_sub(found.len() + counting.len()),
+            };
+            found.extend(counting);
+            candidates.clear();
         }
         let next = (found.len() > limit).then(|| {
             found.truncate(limit);
@@ -155,23 +179,41 @@ impl EventWarehouse {
         &self,
         account_id: &str,
         search: &Search,
+        mut candidates: &[EventPosition],
+    ) -> Result<Vec<FoundEvent>, WarehouseError> {
+        let mut found = Vec::with_capacity(candidates.len());
+        while !candidates.is_empty() {
+            let mut bytes = 0;
+            let fits = candidates.iter().take_while(|key| {
+                bytes += key.event_name.len() + key.event_id.len() + 32;
+                bytes <= KEY_BYTES
+            });
+            let (now, later) = candidates.split_at(fits.count().max(1));
+            found.extend(self.look_up(account_id, search, now).await?);
+            candidates = later;
+        }
+        Ok(found)
+    }
+
+    async fn look_up(
+        &self,
+        account_id: &str,
+        search: &Search,
         candidates: &[EventPosition],
     ) -> Result<Vec<FoundEvent>, WarehouseError> {
         let keys = candidates.iter().map(|key| (key.timestamp, key.event_name.clone(), key.event_id.clone())).collect();
         let mut statement = Statement::default();
-        statement.push(
-            "SELECT timestamp, event_name, event_id, event_type, session_id, user_id, received_at, clock_skew_ms, ip, \
-             user_agent, locale, properties FROM (SELECT *, props FROM events WHERE account_id = ",
-        );
-        statement.text(account_id);
+        statement.push(FOUND_COLUMNS).push(" FROM (").push(FOUND_COLUMNS).push(", 1");
+        // Tested beside the columns, not around them: so only those that the conditions name are read.
+        matching(&mut statement, search);
+        statement.push(" AS matches FROM events WHERE account_id = ").text(account_id);
         // In this form, with every column of the sorting key, the set of keys selects granules.
         statement.push(
             " AND (toDate(timestamp), event_name, timestamp, event_id) IN (SELECT \
              toDate(fromUnixTimestamp64Milli((arrayJoin(",
         );
         statement.keys(keys).push(") AS key).1, 'UTC') AS time), key.2, time, key.3)");
-        statement.push(" ORDER BY version DESC LIMIT 1 BY timestamp, event_name, event_id) WHERE 1");
-        matching(&mut statement, search);
+        statement.push(" ORDER BY version DESC LIMIT 1 BY timestamp, event_name, event_id) WHERE matches");
         statement.push(" ORDER BY timestamp DESC, event_name DESC, event_id DESC");
         self.ask(&statement).await
     }
@@ -246,7 +288,10 @@ impl EventWarehouse {
     {
         let query = statement.prepare(&self.client);
         let query = LIMITS.iter().fold(query, |query, (name, value)| query.with_setting(*name, *value));
-        query.fetch_all::<T>().await.map_err(classify)
+        match tokio::time::timeout(PATIENCE, query.fetch_all::<T>()).await {
+            Ok(answer) => answer.map_err(classify),
+            Err(_) => Err(WarehouseError::Unavailable("no answer in time".to_owned())),
+        }
     }
 }
 
@@ -279,150 +324,11 @@ impl Walk {
     }
 }
 
-/// Adds the conditions of a search, but for account and time.
-fn matching(statement: &mut Statement, search: &Search) {
-    if !search.event_names.is_empty() {
-        statement.push(" AND event_name IN ").texts(&search.event_names);
-    }
-    if !search.event_types.is_empty() {
-        statement.push(" AND event_type IN ").texts(&search.event_types);
-    }
-    if let Some(event_id) = &search.event_id {
-        statement.push(" AND event_id = ").text(event_id);
-    }
-    if let Some(session_id) = &search.session_id {
-        statement.push(" AND session_id = ").text(session_id);
-    }
-    if let Some(user_id) = &search.user_id {
-        statement.push(" AND user_id = ").text(user_id);
-    }
-    for phrase in &search.phrases {
-        statement.push(" AND text LIKE ").text(like(phrase));
-    }
-    for condition in &search.properties {
-        statement.push(" AND ");
-        property(statement, condition);
-    }
-}
-
-/// A pattern that matches whatever contains this text.
-fn like(text: &str) -> String {
-    format!("%{}%", text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_"))
-}
-
-const TEXT: &str = "`String`";
-const INTEGER: &str = "`Int64`";
-const LARGE: &str = "`UInt64`";
-const DECIMAL: &str = "`Float64`";
-const FLAG: &str = "`Bool`";
-const TEXTS: &str = "`Array(Nullable(String))`";
-const INTEGERS: &str = "`Array(Nullable(Int64))`";
-
-fn property(statement: &mut Statement, Condition { path, test }: &Condition) {
-    match test {
-        Test::Equals(value) => equals(statement, path, value),
-        Test::Differs(value) => {
-            statement.push("NOT ");
-            equals(statement, path, value);
-        }
-        Test::Contains(value) => {
-            statement.push("(text LIKE ").text(like(value)).push(" AND lowerUTF8(ifNull(");
-            statement.property(path, TEXT).push(", '')) LIKE ").text(like(value)).push(")");
-        }
-        Test::Exists(true) => exists(statement, path),
-        Test::Exists(false) => {
-            statement.push("NOT ");
-            exists(statement, path);
-        }
-        Test::Compare(comparison, value) => compare(statement, path, *comparison, value),
-    }
-}
-
-fn exists(statement: &mut Statement, path: &str) {
-    statement.push("(dynamicType(props.").identifier(path).push(") != 'None')");
-}
-
-fn equals(statement: &mut Statement, path: &str, value: &str) {
-    statement.push("((");
-    let number = value.parse::<f64>().ok().filter(|number| number.is_finite());
-    // The value's words stand in the canonical JSON, as text or as a number: the index knows where.
-    words(statement, &serde_json::Value::from(value).to_string());
-    if let Some(number) = number {
-        statement.push(" OR ");
-        words(statement, &canonical_number(number));
-    }
-    statement.push(") AND (ifNull(").property(path, TEXT).push(" = ").text(value);
-    statement.push(", 0) OR has(").property(path, TEXTS).push(", ").text(value).push(")");
-    if let Ok(integer) = value.parse::<i64>() {
-        statement.push(" OR ifNull(").property(path, INTEGER).push(" = ").integer(integer);
-        statement.push(", 0) OR has(").property(path, INTEGERS).push(", ").integer(integer).push(")");
-    } else if let Some(number) = number {
-        statement.push(" OR ifNull(").property(path, INTEGER).push(" = ").number(number).push(", 0)");
-        statement.push(" OR ifNull(").property(path, LARGE).push(" = ").number(number).push(", 0)");
-    }
-    if let Some(number) = number {
-        statement.push(" OR ifNull(").property(path, DECIMAL).push(" = ").number(number).push(", 0)");
-    }
-    if let Some(flag) = match value {
-        "true" => Some("true"),
-        "false" => Some("false"),
-        _ => None,
-    } {
-        statement.push(" OR ifNull(").property(path, FLAG).push(" = ").push(flag).push(", 0)");
-    }
-    statement.push("))");
-}
-
-/// Whether all words (runs of letters and digits) of this JSON text stand in the event's properties.
-fn words(statement: &mut Statement, json: &str) {
-    if json.bytes().any(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii()) {
-        statement.push("hasAllTokens(properties, ").text(json).push(")");
-    } else {
-        statement.push("1");
-    }
-}
-
-fn compare(statement: &mut Statement, path: &str, comparison: Comparison, value: &str) {
-    let operator = match comparison {
-        Comparison::Greater => " > ",
-        Comparison::GreaterOrEqual => " >= ",
-        Comparison::Less => " < ",
-        Comparison::LessOrEqual => " <= ",
-    };
-    statement.push("(");
-    match value.parse::<f64>().ok().filter(|number| number.is_finite()) {
-        Some(number) => {
-            for (place, kind) in [INTEGER, LARGE, DECIMAL].into_iter().enumerate() {
-                statement.push(if place == 0 { "ifNull(" } else { " OR ifNull(" });
-                statement.property(path, kind).push(operator).number(number).push(", 0)");
-            }
-        }
-        None => {
-            statement.push("ifNull(").property(path, TEXT).push(operator).text(value).push(", 0)");
-        }
-    }
-    statement.push(")");
-}
-
 #[cfg(test)]
 mod tests {
     use analytics_domain::search::Query;
 
     use super::*;
-
-    #[test]
-    fn nothing_that_a_user_says_becomes_part_of_the_statement() {
-        let evil = "x' OR 1=1 --`{p0:String}?";
-        let name = format!("property.{evil}");
-        let operator = format!("property.{evil}[gte]");
-        let parameters =
-            [("eventName", evil), ("sessionId", evil), ("userId", evil), ("q", evil), (&name, evil), (&operator, evil)];
-        let Ok(Query::Accepted(search)) = Query::parse(parameters) else { panic!("is a search") };
-        let mut statement = Statement::default();
-        matching(&mut statement, &search);
-        assert!(!statement.sql().contains("1=1"), "{}", statement.sql());
-        assert!(!statement.sql().contains("--"), "{}", statement.sql());
-    }
 
     #[test]
     fn the_walk_back_covers_all_time_once() {

@@ -45,13 +45,16 @@ pub fn canonical_number(value: f64) -> String {
     }
 }
 
-/// The version of an event accepted at `received_at` (epoch milliseconds) at this place of its request. Of equal events
-/// the one with the highest version stays, so a version falls with time and place: the first stays.
+/// The version of an event accepted at `received_at` (epoch milliseconds) at this place of this request. Of equal events
+/// the one with the highest version stays, so a version falls with time and place: the first stays. Two requests of one
+/// millisecond are told apart by their ids, so that whatever order they are stored in, the same one stays.
 #[must_use]
-pub fn version(received_at: i64, position: u32) -> u64 {
-    // 12 bits hold every place in a batch (at most 2,000).
-    let order = (u64::try_from(received_at).unwrap_or_default() << 12) | u64::from(position & 0xFFF);
-    u64::MAX - order
+pub fn version(received_at: i64, position: u32, batch_id: &str) -> u64 {
+    // 42 bits hold the milliseconds until the year 2109, 12 every place in a batch (at most 2,000), 10 are left.
+    let time = u64::try_from(received_at).unwrap_or_default() << 22;
+    let place = u64::from(position & 0xFFF) << 10;
+    let request = batch_id.bytes().fold(0_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into())) & 0x3FF;
+    u64::MAX - (time | place | request)
 }
 
 struct Writer<'o> {
@@ -218,8 +221,9 @@ mod tests {
 
     #[test]
     fn the_first_accepted_copy_has_the_highest_version() {
-        assert!(version(1_795_512_600_000, 0) > version(1_795_512_600_000, 1));
-        assert!(version(1_795_512_600_000, 1999) > version(1_795_512_600_001, 0));
+        assert!(version(1_795_512_600_000, 0, "z") > version(1_795_512_600_000, 1, "a"));
+        assert!(version(1_795_512_600_000, 1999, "z") > version(1_795_512_600_001, 0, "a"));
+        assert_ne!(version(1_795_512_600_000, 0, "a"), version(1_795_512_600_000, 0, "b"));
     }
 
     proptest! {
