@@ -17,9 +17,11 @@ ARCH ?= arm64
 TTL ?= 30d
 
 # Not `cargo run`: what that adds to the environment makes builds started from within compile crates again.
-stack := cargo build --quiet --bin stack && $(or $(CARGO_TARGET_DIR),target)/debug/stack
+# Quiet, but for the first time, which takes minutes.
+program := $(or $(CARGO_TARGET_DIR),target)/debug/stack
+stack := cargo build $(if $(wildcard $(program)),--quiet) --bin stack && $(program)
 
-.PHONY: dev up down token env watch invoke migrate package redrive test check
+.PHONY: dev up down token env watch invoke migrate package redrive test check bench
 
 dev: ## everything, with demo data, until Ctrl-C
 	@$(stack) dev

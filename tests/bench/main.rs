@@ -2,6 +2,8 @@
 //!
 //! Figures that need no running system come first, then those that need one: a stack of their own, in `.local/bench`.
 
+#![expect(clippy::print_stdout, reason = "a tool talks to people")]
+
 mod accept;
 mod clickhouse;
 mod footprint;
