@@ -36,8 +36,7 @@ const COLUMNS: &str = "timestamp, event_name, event_id, event_type, session_id, 
 
 pub async fn measure(local: &Local) -> Result<Figure> {
     let mut figure = Figure::new("pipeline");
-    // Merges of what another figure has left would count as this one's.
-    local.clickhouse.ask("TRUNCATE TABLE events").await?;
+    empty(&local.clickhouse).await?;
     // The functions are started, and the emulator has its connections.
     run(local, 1_000, 5, Probes::Sent).await?;
     let sustained = run(local, RATE, SECONDS, Probes::Sent).await?;
@@ -76,6 +75,7 @@ pub async fn measure(local: &Local) -> Result<Figure> {
 
     let (mut ours, mut bulk) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
+        empty(&local.clickhouse).await?;
         let run = run(local, RATE, ROUND_SECONDS, Probes::None).await?;
         ours.push(run.clickhouse * 1e6 / run.events as f64);
         bulk.push(plain_insert(&local.clickhouse, &run.account).await? * 1e6 / run.events as f64);
@@ -245,6 +245,12 @@ async fn compare(clickhouse: &ClickHouse, account: &str, report: &Value, probes:
     Ok(())
 }
 
+/// Merges of what was stored before would count as those of what is measured.
+async fn empty(clickhouse: &ClickHouse) -> Result<()> {
+    clickhouse.ask("TRUNCATE TABLE events").await?;
+    clickhouse.until_calm(PATIENCE).await
+}
+
 /// CPU seconds that one insert of an account's rows costs, merges included.
 async fn plain_insert(clickhouse: &ClickHouse, account: &str) -> Result<f64> {
     let select = format!(
@@ -252,6 +258,7 @@ async fn plain_insert(clickhouse: &ClickHouse, account: &str) -> Result<f64> {
          WHERE stored.account_id = '{account}' FORMAT RowBinary"
     );
     let rows = clickhouse.bytes(&select).await?;
+    empty(clickhouse).await?;
     let idle = idle_share(clickhouse).await?;
     let (started, before) = (Instant::now(), clickhouse.cpu()?);
     clickhouse.insert(&format!("INSERT INTO events (account_id, {COLUMNS}) FORMAT RowBinary"), rows).await?;

@@ -59,6 +59,8 @@ impl EventWarehouse {
             .await
             .map_err(classify)?
             .with_timeouts(Some(INSERT_TIMEOUT), Some(INSERT_TIMEOUT))
+            // It is a batch already: the server needs not wait for others to put with it.
+            .with_setting("async_insert", "0")
             // Two paths of one name ({"a":{"b":1},"a.b":2}) keep the first.
             .with_setting("type_json_skip_duplicated_paths", "1");
         for batch in batches {

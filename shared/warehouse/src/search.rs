@@ -22,8 +22,8 @@ use crate::{
 };
 
 const HOUR: i64 = 3_600_000;
-/// Each window is this many times as long as the one after it.
-const GROWTH: i64 = 16;
+/// A window is at least and at most this many times as long as the one after it.
+const GROWTH: (i64, i64) = (2, 256);
 /// Candidates that one step takes at most, unless the page itself has more.
 const MOST_CANDIDATES: usize = 256;
 /// Bytes of keys that go into one look-up: ClickHouse takes 128 KB of one parameter.
@@ -106,7 +106,7 @@ impl EventWarehouse {
                 let missing = look - candidates.len();
                 let more = self.candidates(account_id, search, window, before.as_ref(), missing).await?;
                 if more.len() < missing {
-                    walk.advance();
+                    walk.advance(more.len(), missing - more.len());
                 }
                 before = more.last().cloned().or(before);
                 candidates.extend(more);
@@ -314,9 +314,11 @@ impl Walk {
         (self.to > self.oldest).then(|| ((self.to - self.length).max(self.oldest), self.to))
     }
 
-    fn advance(&mut self) {
+    /// Goes on to the next window, which is as long as should hold twice what is missing, by what the last one held.
+    fn advance(&mut self, held: usize, missing: usize) {
         self.to -= self.length;
-        self.length *= GROWTH;
+        let wanted = (2 * missing).checked_div(held).and_then(|times| i64::try_from(times).ok());
+        self.length *= wanted.unwrap_or(GROWTH.1).clamp(GROWTH.0, GROWTH.1);
         // Beyond a year back there is little left: take it all at once.
         if self.length > 300 * 24 * HOUR {
             self.length = self.to - self.oldest;
@@ -341,7 +343,7 @@ mod tests {
             assert_eq!(to, reached);
             reached = from;
             windows += 1;
-            walk.advance();
+            walk.advance(0, 51);
         }
         assert_eq!(reached, 0);
         assert!(windows < 8, "{windows}");
