@@ -8,6 +8,7 @@ use std::{
 };
 
 use analytics_domain::access::Role;
+use analytics_platform::now_millis;
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
@@ -31,10 +32,18 @@ const ROUNDS: usize = 5;
 const ROUND_SECONDS: u64 = 10;
 /// How long what was accepted may take to be there.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// What tables that were set aside are called, before a number.
+const ASIDE: &str = "bench_aside_";
 const COLUMNS: &str = "timestamp, event_name, event_id, event_type, session_id, user_id, received_at, clock_skew_ms, ip, \
                        user_agent, locale, version, properties, text";
 
 pub async fn measure(local: &Local) -> Result<Figure> {
+    let result = measure_all(local).await;
+    tidy(&local.clickhouse).await?;
+    result
+}
+
+async fn measure_all(local: &Local) -> Result<Figure> {
     let mut figure = Figure::new("pipeline");
     empty(&local.clickhouse).await?;
     // The functions are started, and the emulator has its connections.
@@ -245,10 +254,28 @@ async fn compare(clickhouse: &ClickHouse, account: &str, report: &Value, probes:
     Ok(())
 }
 
-/// Merges of what was stored before would count as those of what is measured.
+/// Puts an empty table in the place of the one with events: merges of what was stored before would count as those of what
+/// is measured. It is set aside and not dropped, since creating files takes several times as long just after many were
+/// deleted.
 async fn empty(clickhouse: &ClickHouse) -> Result<()> {
-    clickhouse.ask("TRUNCATE TABLE events").await?;
+    let aside = format!("{ASIDE}{}", now_millis());
+    for sql in [
+        format!("CREATE TABLE {aside} AS events"),
+        format!("EXCHANGE TABLES events AND {aside}"),
+        format!("SYSTEM STOP MERGES {aside}"),
+    ] {
+        clickhouse.ask(&sql).await?;
+    }
     clickhouse.until_calm(PATIENCE).await
+}
+
+/// Drops what was set aside.
+async fn tidy(clickhouse: &ClickHouse) -> Result<()> {
+    let sql = format!("SELECT name FROM system.tables WHERE database = 'analytics' AND startsWith(name, '{ASIDE}')");
+    for name in clickhouse.ask(&sql).await?.lines() {
+        clickhouse.ask(&format!("DROP TABLE {name} SYNC")).await?;
+    }
+    Ok(())
 }
 
 /// CPU seconds that one insert of an account's rows costs, merges included.

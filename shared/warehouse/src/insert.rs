@@ -61,6 +61,8 @@ impl EventWarehouse {
             .with_timeouts(Some(INSERT_TIMEOUT), Some(INSERT_TIMEOUT))
             // It is a batch already: the server needs not wait for others to put with it.
             .with_setting("async_insert", "0")
+            // The first merge makes these, a few seconds later. Until then the few new rows are looked through without.
+            .with_setting("exclude_materialize_skip_indexes_on_insert", "text_pairs,property_words")
             // Two paths of one name ({"a":{"b":1},"a.b":2}) keep the first.
             .with_setting("type_json_skip_duplicated_paths", "1");
         for batch in batches {
