@@ -117,22 +117,16 @@ struct Run {
 impl Run {
     /// How much longer the lag was in the last third than in the first.
     fn growth(&self) -> f64 {
-        if self.lags.is_empty() {
-            return 0.0;
-        }
         let third = (self.lags.len() / 3).max(1);
         median(&self.lags[self.lags.len() - third..]) - median(&self.lags[..third])
     }
 
     fn describe(&self) -> String {
-        format!(
-            "{} a second wanted, {:.0} sent, lag {:.1} s, growing by {:.1} s; {}",
-            self.target,
-            self.rate,
-            median(&self.lags),
-            self.growth(),
-            self.busy
-        )
+        let lag = match self.lags.as_slice() {
+            [] => String::new(),
+            lags => format!(", lag {:.1} s, growing by {:.1} s", median(lags), self.growth()),
+        };
+        format!("{} a second wanted, {:.0} sent{lag}; {}", self.target, self.rate, self.busy)
     }
 
     fn is_held(&self) -> bool {

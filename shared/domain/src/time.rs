@@ -71,6 +71,8 @@ pub fn humanize(millis: i64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -81,6 +83,18 @@ mod tests {
             assert_eq!(parse(text), Some(1_795_512_600_000), "{text}");
         }
         assert_eq!(format(1_795_512_600_000), "2026-11-24T09:30:00.000Z");
+    }
+
+    proptest! {
+        #[test]
+        fn the_quick_reading_agrees_with_the_general_one(
+            millis in 0_i64..=253_402_300_799_999,
+            odd in "[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9]\\.[0-9]{3}Z",
+        ) {
+            prop_assert_eq!(parse_usual(&format(millis)), Some(millis));
+            let general = odd.parse::<Timestamp>().ok().map(Timestamp::as_millisecond);
+            prop_assert!(parse_usual(&odd).is_none_or(|quick| Some(quick) == general), "{}", odd);
+        }
     }
 
     #[test]
