@@ -10,8 +10,8 @@ pub const FORMATS: &str = "a time with its UTC offset as in RFC 3339 (2026-11-24
 
 /// Reads RFC 3339, or epoch milliseconds written as digits. Finer than a millisecond is cut off.
 ///
-/// Dates before 1970 or after 9999, and numbers that look like seconds (below 10^11, which as milliseconds would be
-/// before March 1973), are refused: each is a sign of a wrong unit rather than of an event that old.
+/// Times before March 1973 (10^11 ms) or after 9999 are refused: a smaller number is one of seconds, and neither is when an
+/// event here can have happened.
 #[must_use]
 pub fn parse(text: &str) -> Option<EpochMillis> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use analytics_platform::config::ConfigError;
+use analytics_platform::{config::ConfigError, https};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
@@ -129,12 +129,7 @@ async fn refresh(url: &http::Uri, fetched: &Mutex<Fetched>, known: Fetched, seco
 }
 
 async fn fetch(url: &http::Uri) -> Result<Keys, String> {
-    let connector = hyper_rustls::HttpsConnectorBuilder::new()
-        .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
-        .map_err(|error| error.to_string())?
-        .https_or_http()
-        .enable_http1()
-        .build();
+    let connector = https::connector().map_err(|error| error.to_string())?;
     let client = Client::builder(TokioExecutor::new()).build::<_, Empty<Bytes>>(connector);
     let answer = client.get(url.clone()).await.map_err(|error| format!("{error:?}"))?;
     if !answer.status().is_success() {
@@ -174,5 +169,87 @@ fn algorithm(jwk: &Jwk) -> Option<Algorithm> {
         },
         AlgorithmParameters::OctetKeyPair(pair) => (pair.curve == EllipticCurve::Ed25519).then_some(Algorithm::EdDSA),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    const NOW: u64 = 1_795_512_600;
+
+    fn document(kids: &[&str]) -> String {
+        let key = |kid: &&str| {
+            serde_json::json!({"kty": "EC", "crv": "P-256", "kid": kid,
+                "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"})
+        };
+        serde_json::json!({"keys": kids.iter().map(key).collect::<Vec<_>>()}).to_string()
+    }
+
+    /// Serves these answers in turn, one a connection, and is gone afterwards.
+    async fn serve(answers: Vec<(u16, String)>) -> KeySource {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let address = listener.local_addr().expect("it has an address");
+        tokio::spawn(async move {
+            for (status, body) in answers {
+                let (mut stream, _) = listener.accept().await.expect("a client comes");
+                let asked = stream.read(&mut [0; 4096]).await.expect("it asks");
+                assert!(asked > 0, "a client that came and went");
+                let head =
+                    format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+                stream.write_all(format!("{head}{body}").as_bytes()).await.expect("it listens");
+            }
+        });
+        KeySource::parse(format!("http://{address}/jwks.json")).expect("is an address")
+    }
+
+    async fn outcome(source: &KeySource, kid: &str, seconds: u64) -> Result<u64, &'static str> {
+        source.find(Some(kid), seconds).await.map(|(_, generation)| generation).map_err(|error| error.code)
+    }
+
+    #[tokio::test]
+    async fn an_unknown_key_is_looked_up_at_once_but_not_again_and_again() {
+        let source = serve(vec![(200, document(&["a"])), (200, document(&["a", "b"]))]).await;
+        assert_eq!(outcome(&source, "a", NOW).await, Ok(1));
+        assert_eq!(outcome(&source, "b", NOW + PATIENCE_SECONDS).await, Err("token_unknown_key"));
+        assert_eq!(outcome(&source, "b", NOW + PATIENCE_SECONDS + 1).await, Ok(2));
+        assert_eq!(outcome(&source, "a", NOW + FRESH_SECONDS).await, Ok(2), "no third question: nobody would answer");
+    }
+
+    #[tokio::test]
+    async fn a_key_that_was_taken_back_counts_no_longer() {
+        let source = serve(vec![(200, document(&["a", "b"])), (200, document(&["b"]))]).await;
+        assert_eq!(outcome(&source, "a", NOW).await, Ok(1));
+        assert_eq!(outcome(&source, "a", NOW + FRESH_SECONDS + 1).await, Err("token_unknown_key"));
+        assert_eq!(source.generation(), 2);
+    }
+
+    #[tokio::test]
+    async fn known_keys_go_on_counting_while_their_server_is_down() {
+        let source = serve(vec![(200, document(&["a"])), (500, String::new())]).await;
+        assert_eq!(outcome(&source, "a", NOW).await, Ok(1));
+        for later in [1, 2] {
+            assert!(outcome(&source, "a", NOW + later * (FRESH_SECONDS + 1)).await.is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn without_any_key_a_token_cannot_be_judged() {
+        for answer in [(500, String::new()), (200, "<html>".to_owned()), (200, document(&[]))] {
+            let source = serve(vec![answer]).await;
+            assert_eq!(outcome(&source, "a", NOW).await, Err("unavailable"));
+        }
+    }
+
+    #[test]
+    fn refuses_keys_that_everybody_could_sign_with() {
+        let secret = r#"{"keys": [{"kty": "oct", "kid": "s", "k": "c2VjcmV0", "alg": "HS256"}]}"#;
+        assert!(KeySource::parse(secret.to_owned()).is_err());
+        assert!(KeySource::parse("not keys".to_owned()).is_err());
     }
 }

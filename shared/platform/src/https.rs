@@ -31,23 +31,28 @@ pub(crate) struct Https {
 
 impl Https {
     /// # Errors
-    /// If the cryptography compiled in supports no version of TLS, which is not so.
+    /// As [`connector`].
     pub(crate) fn new() -> Result<Self, rustls::Error> {
-        let mut tcp = Tcp::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())?
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
-            .build(connector);
+            .build(connector()?);
         Ok(Self { client })
     }
+}
+
+/// Connects by HTTPS, or HTTP where an address says so.
+///
+/// # Errors
+/// If the cryptography compiled in supports no version of TLS, which is not so.
+pub fn connector() -> Result<HttpsConnector<Tcp>, rustls::Error> {
+    let mut tcp = Tcp::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    let connector =
+        HttpsConnectorBuilder::new().with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())?;
+    Ok(connector.https_or_http().enable_http1().wrap_connector(tcp))
 }
 
 impl HttpClient for Https {

@@ -2,7 +2,7 @@
 
 pub mod aws;
 pub mod config;
-mod https;
+pub mod https;
 pub mod telemetry;
 
 use jiff::Timestamp;
