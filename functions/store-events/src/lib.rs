@@ -4,9 +4,9 @@
 //! that can never be stored is moved to the dead-letter queue at once, with its reason, so that it does not hold up its
 //! neighbours; one that could not be stored now is reported back and comes again.
 
-use std::future::Future;
+use std::{future::Future, sync::LazyLock};
 
-use analytics_domain::event::{SealedBatch, open};
+use analytics_domain::event::{SealError, SealedBatch, open};
 use analytics_messaging::{Queue, QueueError};
 use analytics_platform::{
     aws,
@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 
 /// Where events are kept.
 pub trait Store: Sync {
-    fn store(&self, batches: &[SealedBatch<'_>]) -> impl Future<Output = Result<(), WarehouseError>> + Send;
+    /// Stores the events of sealed batches, each as its message has it.
+    fn store(&self, messages: &[&str]) -> impl Future<Output = Result<(), WarehouseError>> + Send;
 }
 
 /// Where messages go that can never be stored.
@@ -26,12 +27,15 @@ pub trait DeadLetters: Sync {
 }
 
 impl Store for EventWarehouse {
-    async fn store(&self, batches: &[SealedBatch<'_>]) -> Result<(), WarehouseError> {
-        Self::store(self, batches).await
+    async fn store(&self, messages: &[&str]) -> Result<(), WarehouseError> {
+        Self::store(self, messages).await
     }
 }
 
-impl DeadLetters for Queue {
+/// The dead-letter queue. Its client is made when the first message is set aside, which few processes ever do.
+pub type DeadLetterQueue = LazyLock<Queue, Box<dyn FnOnce() -> Queue + Send>>;
+
+impl DeadLetters for DeadLetterQueue {
     async fn set_aside(&self, body: String, reason: &str) -> Result<(), QueueError> {
         self.send_with_reason(body, reason).await
     }
@@ -43,16 +47,17 @@ pub struct App<S, D> {
     pub dead_letters: D,
 }
 
-impl App<EventWarehouse, Queue> {
+impl App<EventWarehouse, DeadLetterQueue> {
     /// Reads `DEAD_LETTER_QUEUE_URL` and the keys of the adapters.
     ///
     /// # Errors
     /// Names the key that is missing or wrong.
     pub fn from_lookup(lookup: &impl Lookup) -> Result<Self, ConfigError> {
         let sdk = aws::sdk_config(lookup)?;
+        let url = lookup.required("DEAD_LETTER_QUEUE_URL")?;
         Ok(Self {
             store: EventWarehouse::from_lookup(lookup)?,
-            dead_letters: Queue::new(&sdk, lookup.required("DEAD_LETTER_QUEUE_URL")?),
+            dead_letters: LazyLock::new(Box::new(move || Queue::new(&sdk, url))),
         })
     }
 }
@@ -87,82 +92,69 @@ pub struct ItemFailure {
 
 /// Stores the events of all messages.
 pub async fn handle<S: Store, D: DeadLetters>(app: &App<S, D>, sqs: SqsBatch) -> PartialFailure {
-    let mut failures = PartialFailure::default();
-    let mut opened = Vec::with_capacity(sqs.records.len());
-    for message in sqs.records {
-        match open(&message.body) {
-            Ok(bytes) => opened.push((message, bytes)),
-            Err(error) => set_aside(app, message, &error.to_string(), &mut failures).await,
+    let (mut good, mut poison, mut again) = (Vec::new(), Vec::new(), Vec::new());
+    let mut events = 0;
+    for message in &sqs.records {
+        match count(&message.body) {
+            Ok(held) => {
+                events += held;
+                good.push(message);
+            }
+            Err(error) => poison.push((message, error.to_string())),
         }
     }
-    let mut batches = Vec::with_capacity(opened.len());
-    let mut poison = Vec::new();
-    for (place, (_, bytes)) in opened.iter().enumerate() {
-        match SealedBatch::from_bytes(bytes) {
-            Ok(batch) => batches.push((place, batch)),
-            Err(error) => poison.push((place, error.to_string())),
+    store(&app.store, good, &mut poison, &mut again).await;
+    tracing::info!(messages = sqs.records.len(), events, poison = poison.len(), again = again.len(), "stored");
+    for (message, reason) in poison {
+        if let Err(error) = set_aside(&app.dead_letters, message, &reason).await {
+            tracing::error!(message.id = message.message_id, error.cause = %error, "could not be set aside, will come again");
+            again.push(message);
         }
     }
-    let events: usize = batches.iter().map(|(_, batch)| batch.events.len()).sum();
-    let messages = opened.len();
-    let mut again = Vec::new();
-    store(app, batches, &mut poison, &mut again).await;
-    tracing::info!(messages, events, poison = poison.len(), again = again.len(), "stored");
-    let mut messages: Vec<Option<Message>> = opened.into_iter().map(|(message, _)| Some(message)).collect();
-    failures.batch_item_failures.extend(
-        again
-            .into_iter()
-            .filter_map(|place| messages[place].take())
-            .map(|message| ItemFailure { item_identifier: message.message_id }),
-    );
-    for (place, reason) in poison {
-        if let Some(message) = messages[place].take() {
-            set_aside(app, message, &reason, &mut failures).await;
-        }
-    }
-    failures
+    let failure = |message: &Message| ItemFailure { item_identifier: message.message_id.clone() };
+    PartialFailure { batch_item_failures: again.into_iter().map(failure).collect() }
 }
 
-/// Stores all batches at once. If ClickHouse refuses their content, each half is tried by itself, until the one batch
+/// How many accepted events a message holds.
+fn count(body: &str) -> Result<usize, SealError> {
+    Ok(SealedBatch::from_bytes(&open(body)?)?.events.len())
+}
+
+/// Stores all messages at once. If ClickHouse refuses their content, each half is tried by itself, until the one message
 /// that it does refuse stands alone: it is poison, the others are stored.
-async fn store<S: Store, D>(
-    app: &App<S, D>,
-    batches: Vec<(usize, SealedBatch<'_>)>,
-    poison: &mut Vec<(usize, String)>,
-    again: &mut Vec<usize>,
+async fn store<'m>(
+    store: &impl Store,
+    messages: Vec<&'m Message>,
+    poison: &mut Vec<(&'m Message, String)>,
+    again: &mut Vec<&'m Message>,
 ) {
-    let mut waiting = vec![batches];
+    let mut waiting = vec![messages];
     while let Some(mut group) = waiting.pop() {
-        let (places, batches): (Vec<usize>, Vec<SealedBatch>) = group.drain(..).unzip();
-        if batches.is_empty() {
+        if group.is_empty() {
             continue;
         }
-        match app.store.store(&batches).await {
+        let bodies: Vec<&str> = group.iter().map(|message| &*message.body).collect();
+        match store.store(&bodies).await {
             Ok(()) => {}
-            Err(WarehouseError::Refused(reason)) => match places.as_slice() {
-                [place] => poison.push((*place, reason)),
+            Err(WarehouseError::Refused(reason)) => match group.as_slice() {
+                [message] => poison.push((*message, reason)),
                 _ => {
-                    let mut group: Vec<_> = places.into_iter().zip(batches).collect();
                     let half = group.split_off(group.len() / 2);
                     waiting.extend([half, group]);
                 }
             },
             Err(error) => {
-                tracing::warn!(error.cause = %error, messages = places.len(), "not stored now, will come again");
-                again.extend(places);
+                tracing::warn!(error.cause = %error, messages = group.len(), "not stored now, will come again");
+                again.extend(group);
             }
         }
     }
 }
 
-/// Moves a message to the dead-letter queue; if that is down, the message comes again.
-async fn set_aside<S, D: DeadLetters>(app: &App<S, D>, message: Message, reason: &str, failures: &mut PartialFailure) {
+/// Moves a message to the dead-letter queue.
+async fn set_aside(dead_letters: &impl DeadLetters, message: &Message, reason: &str) -> Result<(), QueueError> {
     tracing::error!(message.id = message.message_id, error.cause = reason, "set aside");
-    let Message { message_id, body } = message;
-    if let Err(error) = app.dead_letters.set_aside(body, reason).await {
-        tracing::error!(message.id = message_id, error.cause = %error, "could not be set aside, will come again");
-        failures.batch_item_failures.push(ItemFailure { item_identifier: message_id });
-    }
+    dead_letters.set_aside(message.body.clone(), reason).await
 }
 
 #[cfg(test)]

@@ -17,17 +17,22 @@ struct FakeStore {
 }
 
 impl Store for FakeStore {
-    async fn store(&self, batches: &[SealedBatch<'_>]) -> Result<(), WarehouseError> {
+    async fn store(&self, messages: &[&str]) -> Result<(), WarehouseError> {
         let mut asked = self.asked.lock().expect("no test panics with it");
         *asked += 1;
         if self.down_from.is_some_and(|from| *asked > from) {
             return Err(WarehouseError::Unavailable("connection refused".into()));
         }
-        let ids = || batches.iter().flat_map(|batch| &batch.events).map(|event| &*event.event_id);
-        if let Some(bad) = ids().find(|id| self.refuses.contains(id)) {
+        let mut ids = Vec::new();
+        for message in messages {
+            let bytes = open(message).expect("only sealed batches are stored");
+            let batch = SealedBatch::from_bytes(&bytes).expect("only sealed batches are stored");
+            ids.extend(batch.events.iter().map(|event| event.event_id.to_string()));
+        }
+        if let Some(bad) = ids.iter().find(|id| self.refuses.contains(&id.as_str())) {
             return Err(WarehouseError::Refused(format!("cannot parse {bad}")));
         }
-        self.stored.lock().expect("no test panics with it").extend(ids().map(str::to_owned));
+        self.stored.lock().expect("no test panics with it").extend(ids);
         Ok(())
     }
 }

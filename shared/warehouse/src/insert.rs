@@ -1,8 +1,8 @@
 //! Sealed batches into the tables. Everything a row holds was settled when its batch was sealed, so inserting a batch
 //! again, with any others, adds nothing: the engine keeps one row for each sorting key.
 
-use analytics_domain::event::{SealedBatch, canonical_properties, version};
-use clickhouse::Row;
+use analytics_domain::event::{SealError, SealedBatch, canonical_properties, open, version};
+use clickhouse::{Row, insert::Insert};
 use serde::Serialize;
 
 use crate::{EventWarehouse, INSERT_TIMEOUT, WarehouseError, classify};
@@ -40,84 +40,82 @@ struct RejectedRow<'a> {
 }
 
 impl EventWarehouse {
-    /// Stores the events of all batches, accepted and rejected, with one insert each.
+    /// Stores the events of all sealed batches, accepted and rejected, with one insert each. Batches are opened one after
+    /// another on their way, so that memory holds one of them however many there are.
     ///
     /// # Errors
     /// If ClickHouse has not confirmed them; some or all may be stored all the same, and storing them again is harmless.
-    pub async fn store(&self, batches: &[SealedBatch<'_>]) -> Result<(), WarehouseError> {
-        self.store_accepted(batches).await?;
-        self.store_rejected(batches).await
-    }
-
-    async fn store_accepted(&self, batches: &[SealedBatch<'_>]) -> Result<(), WarehouseError> {
-        if batches.iter().all(|batch| batch.events.is_empty()) {
-            return Ok(());
-        }
-        let mut insert = self
-            .client
+    pub async fn store(&self, messages: &[&str]) -> Result<(), WarehouseError> {
+        let mut accepted = self
             .insert::<EventRow>("events")
-            .await
-            .map_err(classify)?
-            .with_timeouts(Some(INSERT_TIMEOUT), Some(INSERT_TIMEOUT))
-            // It is a batch already: the server needs not wait for others to put with it.
-            .with_setting("async_insert", "0")
+            .await?
             // The first merge makes these, a few seconds later. Until then the few new rows are looked through without.
             .with_setting("exclude_materialize_skip_indexes_on_insert", "text_pairs,property_words")
             // Two paths of one name ({"a":{"b":1},"a.b":2}) keep the first.
             .with_setting("type_json_skip_duplicated_paths", "1");
-        for batch in batches {
-            for event in &batch.events {
-                let canonical = canonical_properties(event.properties)
-                    .map_err(|error| WarehouseError::Refused(format!("properties of {}: {error}", event.event_id)))?;
-                let row = EventRow {
-                    account_id: &batch.account_id,
-                    timestamp: event.timestamp,
-                    event_name: &event.event_name,
-                    event_id: &event.event_id,
-                    event_type: &event.event_type,
-                    session_id: &event.session_id,
-                    user_id: &event.user_id,
-                    received_at: batch.received_at,
-                    clock_skew_ms: batch.clock_skew_ms,
-                    ip: &batch.ip,
-                    user_agent: &batch.user_agent,
-                    locale: &batch.locale,
-                    version: version(batch.received_at, event.position, &batch.batch_id),
-                    properties: &canonical.json,
-                    text: &canonical.text,
-                };
-                insert.write(&row).await.map_err(classify)?;
-            }
+        let mut rejected = self.insert::<RejectedRow>("rejected_events").await?;
+        for message in messages {
+            let bytes = open(message).map_err(unreadable)?;
+            let batch = SealedBatch::from_bytes(&bytes).map_err(unreadable)?;
+            write_accepted(&mut accepted, &batch).await?;
+            write_rejected(&mut rejected, &batch).await?;
         }
-        insert.end().await.map_err(classify)
+        accepted.end().await.map_err(classify)?;
+        rejected.end().await.map_err(classify)
     }
 
-    async fn store_rejected(&self, batches: &[SealedBatch<'_>]) -> Result<(), WarehouseError> {
-        if batches.iter().all(|batch| batch.rejected.is_empty()) {
-            return Ok(());
-        }
-        let mut insert = self
-            .client
-            .insert::<RejectedRow>("rejected_events")
-            .await
-            .map_err(classify)?
-            .with_timeouts(Some(INSERT_TIMEOUT), Some(INSERT_TIMEOUT));
-        for batch in batches {
-            for event in &batch.rejected {
-                let row = RejectedRow {
-                    account_id: &batch.account_id,
-                    received_at: batch.received_at,
-                    batch_id: &batch.batch_id,
-                    position: event.position,
-                    code: event.code.name(),
-                    pointer: &event.pointer,
-                    detail: &event.detail,
-                    event_name: &event.event_name,
-                    event: &event.event,
-                };
-                insert.write(&row).await.map_err(classify)?;
-            }
-        }
-        insert.end().await.map_err(classify)
+    /// An insert, of which ClickHouse hears only if a row is written.
+    async fn insert<T: Row>(&self, table: &str) -> Result<Insert<T>, WarehouseError> {
+        let insert = self.client.insert::<T>(table).await.map_err(classify)?;
+        // It is a batch already: the server needs not wait for others to put with it.
+        Ok(insert.with_timeouts(Some(INSERT_TIMEOUT), Some(INSERT_TIMEOUT)).with_setting("async_insert", "0"))
     }
+}
+
+fn unreadable(error: SealError) -> WarehouseError {
+    WarehouseError::Refused(error.to_string())
+}
+
+async fn write_accepted(insert: &mut Insert<EventRow<'_>>, batch: &SealedBatch<'_>) -> Result<(), WarehouseError> {
+    for event in &batch.events {
+        let canonical = canonical_properties(event.properties)
+            .map_err(|error| WarehouseError::Refused(format!("properties of {}: {error}", event.event_id)))?;
+        let row = EventRow {
+            account_id: &batch.account_id,
+            timestamp: event.timestamp,
+            event_name: &event.event_name,
+            event_id: &event.event_id,
+            event_type: &event.event_type,
+            session_id: &event.session_id,
+            user_id: &event.user_id,
+            received_at: batch.received_at,
+            clock_skew_ms: batch.clock_skew_ms,
+            ip: &batch.ip,
+            user_agent: &batch.user_agent,
+            locale: &batch.locale,
+            version: version(batch.received_at, event.position, &batch.batch_id),
+            properties: &canonical.json,
+            text: &canonical.text,
+        };
+        insert.write(&row).await.map_err(classify)?;
+    }
+    Ok(())
+}
+
+async fn write_rejected(insert: &mut Insert<RejectedRow<'_>>, batch: &SealedBatch<'_>) -> Result<(), WarehouseError> {
+    for event in &batch.rejected {
+        let row = RejectedRow {
+            account_id: &batch.account_id,
+            received_at: batch.received_at,
+            batch_id: &batch.batch_id,
+            position: event.position,
+            code: event.code.name(),
+            pointer: &event.pointer,
+            detail: &event.detail,
+            event_name: &event.event_name,
+            event: &event.event,
+        };
+        insert.write(&row).await.map_err(classify)?;
+    }
+    Ok(())
 }
