@@ -13,10 +13,11 @@ pub struct Migration {
 
 /// All migrations, in the order in which they apply.
 #[must_use]
-pub const fn all() -> [Migration; 2] {
+pub const fn all() -> [Migration; 3] {
     [
         Migration { name: "0001_events", sql: include_str!("../0001_events.sql") },
         Migration { name: "0002_rejected_events", sql: include_str!("../0002_rejected_events.sql") },
+        Migration { name: "0003_rollups", sql: include_str!("../0003_rollups.sql") },
     ]
 }
 
@@ -40,8 +41,13 @@ impl Migration {
     }
 }
 
-/// The tables that keep data for a limited time, with the column that says how old a row is.
-const LIMITED: [(&str, &str); 2] = [("events", "timestamp"), ("rejected_events", "received_at")];
+/// The tables that keep data for a limited time, with the time until which they keep a row.
+const LIMITED: [(&str, &str); 4] = [
+    ("events", "toDateTime(timestamp) + toIntervalDay({days})"),
+    ("rejected_events", "toDateTime(received_at) + toIntervalDay({days})"),
+    ("rollup_buckets", "bucket + toIntervalDay(if(grain = 1, 4, {days}))"),
+    ("rollups", "bucket + toIntervalDay(if(grain = 1, 4, {days}))"),
+];
 
 /// Makes the tables keep this many days; gives those that kept another number.
 ///
@@ -49,7 +55,8 @@ const LIMITED: [(&str, &str); 2] = [("events", "timestamp"), ("rejected_events",
 /// If ClickHouse does not answer or refuses.
 pub async fn set_retention(client: &Client, database: &str, days: u32) -> Result<Vec<&'static str>> {
     let mut changed = Vec::new();
-    for (table, column) in LIMITED {
+    for (table, until) in LIMITED {
+        let until = until.replace("{days}", &days.to_string());
         let definition: String = client
             .query("SELECT create_table_query FROM system.tables WHERE database = {database:String} AND name = {table:String}")
             .param("database", database)
@@ -57,10 +64,10 @@ pub async fn set_retention(client: &Client, database: &str, days: u32) -> Result
             .fetch_one()
             .await
             .with_context(|| format!("the table {table} is missing"))?;
-        if definition.contains(&format!("toIntervalDay({days})")) {
+        if definition.contains(&format!("TTL {until}")) {
             continue;
         }
-        let alter = format!("ALTER TABLE {table} MODIFY TTL toDateTime({column}) + toIntervalDay({days})");
+        let alter = format!("ALTER TABLE {table} MODIFY TTL {until}");
         client.query_raw(&alter).execute().await?;
         changed.push(table);
     }
@@ -80,7 +87,9 @@ mod tests {
         files.sort();
         assert_eq!(files, all().map(|migration| migration.name));
         for statement in all().iter().flat_map(|migration| migration.statements(400)) {
-            assert!(statement.contains(" IF NOT EXISTS ") || statement.contains(" IF EXISTS "), "{statement}");
+            // Marking what is there marks it again.
+            let marks = statement.contains("INSERT INTO rollup_buckets ");
+            assert!(marks || statement.contains(" IF NOT EXISTS ") || statement.contains(" IF EXISTS "), "{statement}");
         }
     }
 }

@@ -22,6 +22,8 @@ pub struct Outputs {
     pub events_queue_url: String,
     pub events_dead_letter_queue_url: String,
     pub idempotency_table_name: String,
+    pub metrics_table_name: String,
+    pub rollup_metrics_name: String,
 }
 
 #[derive(Serialize, Deserialize)]

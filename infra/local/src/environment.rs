@@ -29,6 +29,8 @@ pub fn variables(config: &Config, outputs: &Outputs, key: &SigningKey) -> Result
         ("EVENTS_QUEUE_URL", outputs.events_queue_url.clone()),
         ("DEAD_LETTER_QUEUE_URL", outputs.events_dead_letter_queue_url.clone()),
         ("IDEMPOTENCY_TABLE", outputs.idempotency_table_name.clone()),
+        ("METRICS_TABLE", outputs.metrics_table_name.clone()),
+        ("ROLLUP_METRICS", outputs.rollup_metrics_name.clone()),
         ("RETENTION_DAYS", config.retention_days.to_string()),
         ("JWT_ISSUER", JWT_ISSUER.to_owned()),
         ("JWT_AUDIENCE", JWT_AUDIENCE.to_owned()),

@@ -53,6 +53,13 @@ pub enum Operation {
     TrackEvent,
     TrackEvents,
     SearchEvents,
+    ListMetrics,
+    CreateMetric,
+    GetMetric,
+    UpdateMetric,
+    DeleteMetric,
+    GetMetricData,
+    QueryMetrics,
     GetHealth,
     GetOpenapi,
 }
@@ -77,16 +84,27 @@ pub struct Route {
 }
 
 /// Every route of the HTTP API.
-pub const ROUTES: [Route; 5] = {
+pub const ROUTES: [Route; 12] = {
     use Access::{Everyone, Roles};
-    use Operation::{GetHealth, GetOpenapi, SearchEvents, TrackEvent, TrackEvents};
+    use Operation::{
+        CreateMetric, DeleteMetric, GetHealth, GetMetric, GetMetricData, GetOpenapi, ListMetrics, QueryMetrics,
+        SearchEvents, TrackEvent, TrackEvents, UpdateMetric,
+    };
     use Role::{Admin, Analyst, Ingest, Viewer};
     const SENDERS: Access = Roles(&[Ingest, Admin]);
     const READERS: Access = Roles(&[Viewer, Analyst, Admin]);
+    const ANALYSTS: Access = Roles(&[Analyst, Admin]);
     [
         route(TrackEvent, "POST", "/api/events", "track-event", SENDERS),
         route(TrackEvents, "POST", "/api/events/batch", "track-events", SENDERS),
         route(SearchEvents, "GET", "/api/events/search", "search-events", READERS),
+        route(ListMetrics, "GET", "/api/metrics", "list-metrics", READERS),
+        route(CreateMetric, "POST", "/api/metrics", "create-metric", ANALYSTS),
+        route(GetMetric, "GET", "/api/metrics/{id}", "get-metric", READERS),
+        route(UpdateMetric, "PUT", "/api/metrics/{id}", "update-metric", ANALYSTS),
+        route(DeleteMetric, "DELETE", "/api/metrics/{id}", "delete-metric", ANALYSTS),
+        route(GetMetricData, "GET", "/api/metrics/{id}/data", "get-metric-data", READERS),
+        route(QueryMetrics, "POST", "/api/query", "query-metrics", READERS),
         route(GetHealth, "GET", "/health", "get-health", Everyone),
         route(GetOpenapi, "GET", "/api/openapi.json", "get-openapi", Everyone),
     ]

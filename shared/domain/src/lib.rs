@@ -5,5 +5,6 @@ pub mod access;
 pub mod catalogue;
 pub mod event;
 pub mod idempotency;
+pub mod metric;
 pub mod search;
 pub mod time;

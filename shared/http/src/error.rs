@@ -89,6 +89,12 @@ impl ApiError {
         Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", detail) }
     }
 
+    /// The same with another status.
+    #[must_use]
+    pub fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
     /// 503: something behind us is down; the client may try again.
     #[must_use]
     pub fn unavailable(what: &'static str, cause: impl std::fmt::Display) -> Self {

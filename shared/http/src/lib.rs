@@ -10,6 +10,6 @@ mod serve;
 
 pub use auth::Verifier;
 pub use error::{ApiError, FieldError};
-pub use reply::{accepted, json, json_bytes};
+pub use reply::{accepted, created, csv, json, json_bytes, no_content, with_version};
 pub use request::{Incoming, MediaType};
 pub use serve::{Reply, serve};

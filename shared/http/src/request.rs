@@ -7,7 +7,10 @@ use flate2::read::MultiGzDecoder;
 use http::{HeaderMap, header};
 use lambda_http::{Body, Request, RequestExt, request::RequestContext};
 
-use crate::ApiError;
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value};
+
+use crate::{ApiError, FieldError};
 
 /// What every gzip stream starts with (RFC 1952).
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -45,6 +48,62 @@ impl<'r> Incoming<'r> {
         let parameters = self.request.query_string_parameters_ref();
         let pairs = parameters.map(|parameters| parameters.iter());
         pairs.into_iter().flatten().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    /// That there are no query parameters, for routes that take none.
+    ///
+    /// # Errors
+    /// 422 naming them.
+    pub fn no_parameters(&self) -> Result<(), ApiError> {
+        let errors = self.query().into_iter().map(|(name, _)| FieldError {
+            index: None,
+            code: "unknown_parameter".to_owned(),
+            pointer: None,
+            parameter: Some(name),
+            detail: "there are no parameters here".to_owned(),
+        });
+        let errors: Vec<FieldError> = errors.collect();
+        match errors.is_empty() {
+            true => Ok(()),
+            false => Err(ApiError::invalid("some query parameters make no sense: see errors", errors)),
+        }
+    }
+
+    /// A part of the path, such as an id.
+    ///
+    /// # Errors
+    /// 404 if it is not there.
+    pub fn path_parameter(&self, name: &str) -> Result<String, ApiError> {
+        let parameters = self.request.path_parameters_ref();
+        let value = parameters.and_then(|parameters| parameters.first(name)).filter(|value| !value.is_empty());
+        // Some gateways leave it as it came.
+        let value = value.map(|value| percent_decode_str(value).decode_utf8_lossy().into_owned());
+        value.ok_or_else(|| ApiError::new(http::StatusCode::NOT_FOUND, "not_found", "there is nothing here"))
+    }
+
+    /// The version in `If-Match`; none if there is no such header, or it is `*`.
+    ///
+    /// # Errors
+    /// 412 for what no version looks like.
+    pub fn if_match(&self) -> Result<Option<u64>, ApiError> {
+        let Some(tag) = self.header(header::IF_MATCH).map(str::trim).filter(|tag| *tag != "*") else { return Ok(None) };
+        let version = tag.trim_start_matches("W/").trim_matches('"').parse();
+        version.map(Some).map_err(|_| {
+            let detail = "If-Match must be the ETag of an earlier answer";
+            ApiError::new(http::StatusCode::PRECONDITION_FAILED, "version_mismatch", detail)
+        })
+    }
+
+    /// The body as a JSON object.
+    ///
+    /// # Errors
+    /// 400 if it is none, and those of [`Incoming::body`].
+    pub fn object(&self) -> Result<Map<String, Value>, ApiError> {
+        let body = self.body()?;
+        serde_json::from_slice(&body).map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => ApiError::unreadable("wrong_type", "the body must be a JSON object"),
+            _ => ApiError::unreadable("invalid_json", format!("the body is not JSON: {error}")),
+        })
     }
 
     /// The sender's address, as the gateway saw it.

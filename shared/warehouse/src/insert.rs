@@ -1,7 +1,10 @@
 //! Sealed batches into the tables. Everything a row holds was settled when its batch was sealed, so inserting a batch
 //! again, with any others, adds nothing: the engine keeps one row for each sorting key.
 
+use std::collections::BTreeSet;
+
 use analytics_domain::event::{SealError, SealedBatch, canonical_properties, open, version};
+use analytics_domain::metric::Grain;
 use clickhouse::{Row, insert::Insert};
 use serde::Serialize;
 
@@ -39,6 +42,14 @@ struct RejectedRow<'a> {
     event: &'a str,
 }
 
+#[derive(Row, Serialize)]
+struct MarkRow<'a> {
+    account_id: &'a str,
+    grain: u8,
+    /// Epoch seconds.
+    bucket: u32,
+}
+
 impl EventWarehouse {
     /// Stores the events of all sealed batches, accepted and rejected, with one insert each. Batches are opened one after
     /// another on their way, so that memory holds one of them however many there are.
@@ -54,18 +65,37 @@ impl EventWarehouse {
             // Two paths of one name ({"a":{"b":1},"a.b":2}) keep the first.
             .with_setting("type_json_skip_duplicated_paths", "1");
         let mut rejected = self.insert::<RejectedRow>("rejected_events").await?;
+        let mut minutes = BTreeSet::new();
         for message in messages {
             let bytes = open(message).map_err(unreadable)?;
             let batch = SealedBatch::from_bytes(&bytes).map_err(unreadable)?;
             write_accepted(&mut accepted, &batch).await?;
+            let minute = |timestamp| Grain::Minute.floor(timestamp);
+            minutes.extend(batch.events.iter().map(|event| (batch.account_id.to_string(), minute(event.timestamp))));
             write_rejected(&mut rejected, &batch).await?;
         }
         accepted.end().await.map_err(classify)?;
-        rejected.end().await.map_err(classify)
+        rejected.end().await.map_err(classify)?;
+        self.mark_changed(minutes).await
+    }
+
+    /// Notes which stored buckets the events of these minutes change. The events can be read by now: a rollup that is
+    /// computed after the mark has them.
+    async fn mark_changed(&self, minutes: BTreeSet<(String, i64)>) -> Result<(), WarehouseError> {
+        let mut marks = self.insert::<MarkRow>("rollup_buckets").await?;
+        for grain in Grain::ALL {
+            let buckets: BTreeSet<(&str, i64)> =
+                minutes.iter().map(|(account_id, minute)| (account_id.as_str(), grain.floor(*minute))).collect();
+            for (account_id, start) in buckets {
+                let bucket = u32::try_from(start / 1_000).unwrap_or(0);
+                marks.write(&MarkRow { account_id, grain: grain.minutes(), bucket }).await.map_err(classify)?;
+            }
+        }
+        marks.end().await.map_err(classify)
     }
 
     /// An insert, of which ClickHouse hears only if a row is written.
-    async fn insert<T: Row>(&self, table: &str) -> Result<Insert<T>, WarehouseError> {
+    pub(crate) async fn insert<T: Row>(&self, table: &str) -> Result<Insert<T>, WarehouseError> {
         let insert = self.client.insert::<T>(table).await.map_err(classify)?;
         // It is a batch already: the server needs not wait for others to put with it.
         Ok(insert.with_timeouts(Some(INSERT_TIMEOUT), Some(INSERT_TIMEOUT)).with_setting("async_insert", "0"))

@@ -2,6 +2,7 @@
 
 mod conditions;
 mod insert;
+pub mod metric;
 mod position;
 mod search;
 mod statement;

@@ -282,7 +282,7 @@ impl EventWarehouse {
         Ok(FoundPage { found, next: next.flatten(), total })
     }
 
-    async fn ask<T>(&self, statement: &Statement) -> Result<Vec<T>, WarehouseError>
+    pub(crate) async fn ask<T>(&self, statement: &Statement) -> Result<Vec<T>, WarehouseError>
     where
         T: clickhouse::RowOwned + clickhouse::RowRead,
     {

@@ -11,14 +11,18 @@ pub(crate) struct Statement {
     parameters: Vec<Parameter>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 enum Parameter {
     Text(String),
     Name(String),
     Texts(Vec<String>),
     Integer(i64),
+    Integers(Vec<i64>),
+    Id(u64),
+    Ids(Vec<u64>),
     Number(f64),
     Keys(Vec<(i64, String, String)>),
+    KeyList(Vec<Vec<Option<String>>>),
 }
 
 impl Statement {
@@ -29,8 +33,12 @@ impl Statement {
     }
 
     fn parameter(&mut self, parameter: Parameter, kind: &str) -> &mut Self {
-        self.sql += &format!("{{p{}:{kind}}}", self.parameters.len());
-        self.parameters.push(parameter);
+        // The same value in several places is sent once.
+        let place = self.parameters.iter().position(|other| *other == parameter).unwrap_or_else(|| {
+            self.parameters.push(parameter);
+            self.parameters.len() - 1
+        });
+        self.sql += &format!("{{p{place}:{kind}}}");
         self
     }
 
@@ -44,6 +52,18 @@ impl Statement {
 
     pub(crate) fn integer(&mut self, value: i64) -> &mut Self {
         self.parameter(Parameter::Integer(value), "Int64")
+    }
+
+    pub(crate) fn integers(&mut self, values: &[i64]) -> &mut Self {
+        self.parameter(Parameter::Integers(values.to_vec()), "Array(Int64)")
+    }
+
+    pub(crate) fn id(&mut self, value: u64) -> &mut Self {
+        self.parameter(Parameter::Id(value), "UInt64")
+    }
+
+    pub(crate) fn ids(&mut self, values: &[u64]) -> &mut Self {
+        self.parameter(Parameter::Ids(values.to_vec()), "Array(UInt64)")
     }
 
     pub(crate) fn number(&mut self, value: f64) -> &mut Self {
@@ -70,6 +90,11 @@ impl Statement {
         self.parameter(Parameter::Keys(keys), "Array(Tuple(Int64, String, String))")
     }
 
+    /// Values of dimensions.
+    pub(crate) fn key_list(&mut self, keys: &[Vec<Option<String>>]) -> &mut Self {
+        self.parameter(Parameter::KeyList(keys.to_vec()), "Array(Array(Nullable(String)))")
+    }
+
     /// A statement that starts with this text and goes on as this one.
     pub(crate) fn after(&self, start: &'static str) -> Self {
         Self { sql: format!("{start}{}", self.sql), parameters: self.parameters.clone() }
@@ -85,8 +110,12 @@ impl Statement {
                 Parameter::Name(value) => query.with_setting(format!("param_{name}"), value),
                 Parameter::Texts(values) => bind(query, &name, values),
                 Parameter::Integer(value) => bind(query, &name, value),
+                Parameter::Integers(values) => bind(query, &name, values),
+                Parameter::Id(value) => bind(query, &name, value),
+                Parameter::Ids(values) => bind(query, &name, values),
                 Parameter::Number(value) => bind(query, &name, value),
                 Parameter::Keys(keys) => bind(query, &name, keys),
+                Parameter::KeyList(keys) => bind(query, &name, keys),
             }
         })
     }

@@ -10,6 +10,7 @@ mod stored;
 
 pub use accept::{Arrival, Outcome, accept};
 pub use draft::{BodyError, Draft, Drafts, parse_batch, parse_lines, parse_single};
+pub(crate) use rejection::pointer_segment;
 pub use rejection::{Code, Rejection};
 pub use sealed::{RejectedEvent, SealError, SealedBatch, SealedEvent, open, seal};
 pub use stored::{Canonical, canonical_number, canonical_properties, version};

@@ -86,6 +86,6 @@ impl Rejection {
 }
 
 /// Escapes one segment of a JSON pointer (RFC 6901, section 3).
-pub(super) fn pointer_segment(name: &str) -> String {
+pub(crate) fn pointer_segment(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }

@@ -1,5 +1,7 @@
 //! The OpenAPI 3.1 document, made from the table of routes, the limits and the codes that the functions themselves use.
 
+mod metrics;
+
 use analytics_domain::{
     access::{Access, Operation, ROUTES, Role, Route},
     event::{Code, limits},
@@ -56,6 +58,13 @@ fn operation(route: &Route) -> Value {
             "parameters": search_parameters(),
             "responses": {"200": answer("A page of events", "FoundEvents")},
         }),
+        Operation::ListMetrics
+        | Operation::CreateMetric
+        | Operation::GetMetric
+        | Operation::UpdateMetric
+        | Operation::DeleteMetric
+        | Operation::GetMetricData
+        | Operation::QueryMetrics => metrics::operation(route.operation),
         Operation::GetHealth => json!({
             "summary": "The state of each dependency",
             "responses": {
@@ -129,6 +138,14 @@ fn search_parameters() -> Value {
 }
 
 fn schemas() -> Value {
+    let mut schemas = event_schemas();
+    if let (Value::Object(schemas), Value::Object(more)) = (&mut schemas, metrics::schemas()) {
+        schemas.extend(more);
+    }
+    schemas
+}
+
+fn event_schemas() -> Value {
     let name = |description: &str| json!({"type": "string", "minLength": 1, "maxLength": limits::NAME_CHARS, "description": description});
     let when = json!({"type": ["string", "integer"], "description": format!("Must be {}", time::FORMATS)});
     let properties = json!({"type": "object", "description": format!("Anything you want to filter and count by: up to {} \

@@ -1,0 +1,49 @@
+//! `GET /api/metrics/{id}/data`: a metric's numbers over time.
+
+use analytics_domain::{access::Operation, metric::QueryDraft, search::ParameterError};
+use analytics_http::{ApiError, Incoming, Reply, csv as csv_reply, json};
+use analytics_metrics::{App, Question, answer, csv, invalid_parameters};
+use lambda_http::Request;
+
+/// How the answer is written.
+enum Format {
+    Json,
+    Csv,
+}
+
+/// Answers for a stored or built-in metric.
+///
+/// # Errors
+/// If the request may not or makes no sense, there is no such metric, or a store does not answer.
+pub async fn handle(app: &App, request: Request) -> Result<Reply, ApiError> {
+    let now = (app.now)();
+    let principal = app.verifier.authorize(&request, Operation::GetMetricData, now).await?;
+    let incoming = Incoming::new(&request);
+    let id = incoming.path_parameter("id")?;
+    let (draft, format) = read(&incoming.query()).map_err(invalid_parameters)?;
+    let query = draft.settle(now, app.retention_days).map_err(invalid_parameters)?;
+    let (metrics, _) = app.metrics(&principal.account_id).await?;
+    let question = Question::of_metric(&metrics, &id)?;
+    let answer = answer(app, &principal.account_id, &metrics, question, &query).await?;
+    match format {
+        Format::Json => json(&answer),
+        Format::Csv => Ok(csv_reply(csv(&answer), &id)),
+    }
+}
+
+fn read(parameters: &[(String, String)]) -> Result<(QueryDraft, Format), Vec<ParameterError>> {
+    let (mut draft, mut format, mut errors) = (QueryDraft::default(), Format::Json, Vec::new());
+    for (name, value) in parameters {
+        match (name.as_str(), value.as_str()) {
+            ("format", "csv") => format = Format::Csv,
+            ("format", "json") => format = Format::Json,
+            ("format", _) => errors.push(ParameterError::new(name, "invalid_value", "must be json or csv")),
+            _ if draft.set(name, value) => {}
+            _ => {
+                let known = QueryDraft::NAMES.join(", ");
+                errors.push(ParameterError::new(name, "unknown_parameter", format!("is not one of {known}, format")));
+            }
+        }
+    }
+    if errors.is_empty() { Ok((draft, format)) } else { Err(errors) }
+}

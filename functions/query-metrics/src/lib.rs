@@ -1,0 +1,28 @@
+//! `POST /api/query`: numbers for formulas that are not stored, several at once.
+
+use analytics_domain::access::Operation;
+use analytics_http::{ApiError, Incoming, Reply, json};
+use analytics_metrics::{AnswerOut, App, Questions, answer};
+use lambda_http::Request;
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Results {
+    results: Vec<AnswerOut>,
+}
+
+/// Answers each formula over the same time, split and filtered in the same way, in the order in which they came.
+///
+/// # Errors
+/// If the request may not or makes no sense, or a store does not answer.
+pub async fn handle(app: &App, request: Request) -> Result<Reply, ApiError> {
+    let now = (app.now)();
+    let principal = app.verifier.authorize(&request, Operation::QueryMetrics, now).await?;
+    let body = Incoming::new(&request).object()?;
+    let Questions { questions, query, metrics } = Questions::from_json(app, &principal.account_id, &body, now).await?;
+    let mut results = Vec::with_capacity(questions.len());
+    for question in questions {
+        results.push(answer(app, &principal.account_id, &metrics, question, &query).await?);
+    }
+    json(&Results { results })
+}

@@ -1,0 +1,103 @@
+//! Every minute: stored buckets are computed for what has changed.
+//!
+//! Each call works for most of a minute as long as events arrive, and ends at once when nothing has changed. Whatever it is
+//! cut off from is found undone by the next one: a bucket counts as computed only after all of its series are stored.
+
+mod pass;
+
+use std::time::Duration;
+
+use analytics_dynamo::{MetricTable, TableError};
+use analytics_platform::{
+    aws,
+    config::{ConfigError, Lookup},
+};
+use analytics_warehouse::{EventWarehouse, WarehouseError};
+use serde::Serialize;
+
+/// What the function is made of.
+pub struct App {
+    pub table: MetricTable,
+    pub warehouse: EventWarehouse,
+    /// How long one call works at most.
+    pub patience: Duration,
+    /// Time between two looks at what has changed.
+    pub pause: Duration,
+    /// Epoch milliseconds.
+    pub now: fn() -> i64,
+}
+
+/// How long one statement may take beyond a call's patience.
+const SLACK_MILLIS: i64 = 60_000;
+
+impl App {
+    /// Reads `METRICS_TABLE`, `ROLLUP_SECONDS` (50), `ROLLUP_PAUSE_SECONDS` (5), and the keys of [`aws::sdk_config`] and
+    /// [`EventWarehouse::from_lookup`].
+    ///
+    /// # Errors
+    /// Names the key that is missing or wrong.
+    pub fn from_lookup(lookup: &impl Lookup) -> Result<Self, ConfigError> {
+        let seconds = |key, usual| lookup.parsed(key, usual, "a number of seconds").map(Duration::from_secs);
+        Ok(Self {
+            table: MetricTable::new(&aws::sdk_config(lookup)?, lookup.required("METRICS_TABLE")?),
+            warehouse: EventWarehouse::from_lookup(lookup)?,
+            patience: seconds("ROLLUP_SECONDS", 50)?,
+            pause: seconds("ROLLUP_PAUSE_SECONDS", 5)?,
+            now: analytics_platform::now_millis,
+        })
+    }
+}
+
+/// Why buckets were not computed.
+#[derive(Debug, thiserror::Error)]
+pub enum RollupError {
+    #[error(transparent)]
+    Table(#[from] TableError),
+    #[error(transparent)]
+    Warehouse(#[from] WarehouseError),
+}
+
+/// What one call has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Done {
+    pub passes: u32,
+    pub buckets: usize,
+    /// Series that are ready now and were not before.
+    pub series: usize,
+    /// Whether another call was at work, so that this one did nothing.
+    pub elsewhere: bool,
+}
+
+/// Computes what is due, for as long as there is something to wait for.
+///
+/// # Errors
+/// If a store does not answer; what was done until then is done.
+pub async fn handle(app: &App) -> Result<Done, RollupError> {
+    let started = (app.now)();
+    let patience = i64::try_from(app.patience.as_millis()).unwrap_or(i64::MAX);
+    let owner = format!("{:016x}", u64::from_be_bytes(analytics_platform::random()));
+    // Nobody else computes until every statement of this call must have ended.
+    let until = started + patience + SLACK_MILLIS;
+    if !app.table.lease("rollup-metrics", &owner, started, until).await? {
+        return Ok(Done { elsewhere: true, ..Done::default() });
+    }
+    let worked = work(app, started + patience).await;
+    app.table.lease("rollup-metrics", &owner, (app.now)(), 0).await?;
+    if let Ok(done) = &worked {
+        tracing::info!(passes = done.passes, buckets = done.buckets, series = done.series, "rollups are up to date");
+    }
+    worked
+}
+
+async fn work(app: &App, deadline: i64) -> Result<Done, RollupError> {
+    let mut done = Done::default();
+    loop {
+        let is_busy = pass::pass(app, deadline, &mut done).await?;
+        done.passes += 1;
+        let next = (app.now)() + i64::try_from(app.pause.as_millis()).unwrap_or(0);
+        if !is_busy || next >= deadline {
+            return Ok(done);
+        }
+        tokio::time::sleep(app.pause).await;
+    }
+}

@@ -1,0 +1,16 @@
+//! Wiring of `rollup-metrics`.
+
+use analytics_platform::{config::environment, telemetry};
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use rollup_metrics::{App, handle};
+use serde_json::Value;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::start(&environment);
+    let app = App::from_lookup(&environment)?;
+    run(service_fn(|_: LambdaEvent<Value>| async {
+        handle(&app).await.map_err(|error| Error::from(error.to_string()))
+    }))
+    .await
+}

@@ -1,0 +1,251 @@
+//! From what was found in the tables to the answer: formulas over inputs, order, gaps.
+
+use std::collections::BTreeMap;
+
+use super::{
+    input::{Input, Measure, Reason, State},
+    query::{Order, Ranking},
+    syntax::{Function, Node, Operator},
+};
+use crate::time::EpochMillis;
+
+/// A formula made ready: its inputs once each, and the measures that they read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Compiled {
+    /// Over places in `inputs`.
+    formula: Node<usize>,
+    /// Each input's function, and the place of its measure.
+    inputs: Vec<(Function, usize)>,
+    pub measures: Vec<Measure>,
+    /// Levels: a bucket without a value has that of the one before.
+    goes_on: bool,
+}
+
+impl Compiled {
+    #[must_use]
+    pub fn new(formula: &Node<Input>) -> Self {
+        let mut inputs: Vec<(Function, usize)> = Vec::new();
+        let mut measures: Vec<Measure> = Vec::new();
+        let formula = formula.try_replace(&mut |input| {
+            let measure = place(&mut measures, input.measure());
+            Ok::<_, std::convert::Infallible>(Node::Input(place(&mut inputs, (input.function, measure))))
+        });
+        let Ok(formula) = formula;
+        let goes_on = inputs.iter().all(|(function, _)| matches!(function, Function::First | Function::Last));
+        Self { formula, inputs, measures, goes_on }
+    }
+
+    /// The formula's value over what was found, a state for each measure.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn value(&self, states: &[State]) -> Result<f64, Reason> {
+        let value = evaluate(&self.formula, &|input: usize| {
+            let (function, measure) = self.inputs[input];
+            function.read(&states[measure])
+        })?;
+        if value.is_finite() { Ok(value) } else { Err(Reason::Overflow) }
+    }
+}
+
+fn place<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {
+    list.iter().position(|other| *other == item).unwrap_or_else(|| {
+        list.push(item);
+        list.len() - 1
+    })
+}
+
+fn evaluate(node: &Node<usize>, read: &impl Fn(usize) -> Result<f64, Reason>) -> Result<f64, Reason> {
+    match node {
+        Node::Number(number) => Ok(*number),
+        Node::Input(input) => read(*input),
+        Node::Negate(node) => evaluate(node, read).map(|value| -value),
+        Node::Binary(operator, left, right) => {
+            let (left, right) = (evaluate(left, read)?, evaluate(right, read)?);
+            if *operator == Operator::Divide && right == 0.0 {
+                return Err(Reason::ZeroDenominator);
+            }
+            Ok(operator.apply(left, right))
+        }
+    }
+}
+
+/// Whose number it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    /// All events.
+    All,
+    /// Those with these values of the dimensions, none where an event lacks one.
+    Group(Vec<Option<String>>),
+    /// All groups that are not among the first ones.
+    Other,
+}
+
+/// What one measure came to for one key in one bucket, or in all.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cell {
+    /// Its place among the measures that were asked for.
+    pub measure: usize,
+    pub key: Key,
+    /// Start of the bucket; none for the whole range.
+    pub bucket: Option<EpochMillis>,
+    pub state: State,
+}
+
+/// A number in time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// Start of the bucket.
+    pub time: EpochMillis,
+    pub value: Result<f64, Reason>,
+}
+
+/// The numbers of one key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeriesAnswer {
+    pub key: Key,
+    /// The formula over the whole range.
+    pub total: Result<f64, Reason>,
+    pub points: Vec<Point>,
+}
+
+/// The numbers of all keys.
+pub type Answer = Vec<SeriesAnswer>;
+
+/// States by measure.
+type States = Vec<State>;
+
+/// Puts cells together, one series for each key, in the order of the keys. `starts` are those of the buckets; none if
+/// only totals were asked for. There is a series for [`Key::All`] even if nothing was found and `all` is set.
+#[must_use]
+pub fn assemble(compiled: &Compiled, cells: Vec<Cell>, starts: &[EpochMillis], all: bool) -> Answer {
+    let empty = vec![State::default(); compiled.measures.len()];
+    let mut series: BTreeMap<Key, (States, BTreeMap<EpochMillis, States>)> = BTreeMap::new();
+    if all {
+        series.insert(Key::All, (empty.clone(), BTreeMap::new()));
+    }
+    for cell in cells {
+        let (total, buckets) = series.entry(cell.key).or_insert_with(|| (empty.clone(), BTreeMap::new()));
+        let states = match cell.bucket {
+            None => total,
+            Some(start) => buckets.entry(start).or_insert_with(|| empty.clone()),
+        };
+        states[cell.measure] = cell.state;
+    }
+    let answer = series.into_iter().map(|(key, (total, buckets))| {
+        let mut last = Err(Reason::NoValues);
+        let points = starts.iter().map(|start| {
+            let value = compiled.value(buckets.get(start).unwrap_or(&empty));
+            let value = if compiled.goes_on && value == Err(Reason::NoValues) { last } else { value };
+            last = value;
+            Point { time: *start, value }
+        });
+        let points = points.collect();
+        SeriesAnswer { key, total: compiled.value(&total), points }
+    });
+    answer.collect()
+}
+
+/// The keys that come first by their totals; groups without a value come last, equals by their key.
+#[must_use]
+pub fn rank(answer: Answer, ranking: Ranking) -> Vec<Key> {
+    let mut groups: Vec<SeriesAnswer> =
+        answer.into_iter().filter(|series| matches!(series.key, Key::Group(_))).collect();
+    groups.sort_by(|left, right| {
+        let by_total = match (left.total, right.total) {
+            (Ok(left), Ok(right)) => match ranking.order {
+                Order::Largest => right.total_cmp(&left),
+                Order::Smallest => left.total_cmp(&right),
+                Order::Key => std::cmp::Ordering::Equal,
+            },
+            (left, right) if ranking.order != Order::Key => left.is_err().cmp(&right.is_err()),
+            _ => std::cmp::Ordering::Equal,
+        };
+        by_total.then_with(|| left.key.cmp(&right.key))
+    });
+    groups.truncate(ranking.limit);
+    groups.into_iter().map(|series| series.key).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metric::{Filter, parse_formula};
+
+    fn compiled(formula: &str) -> Compiled {
+        let formula = parse_formula(formula).expect("can be read");
+        let formula = formula.try_replace(&mut |input| {
+            Ok::<_, ()>(Node::Input(Input {
+                event_name: input.name.text.clone(),
+                function: input.function.unwrap_or(Function::Count),
+                property: input.property.clone(),
+                object: None,
+                filter: Filter::EVERYTHING,
+            }))
+        });
+        Compiled::new(&formula.expect("holds events"))
+    }
+
+    fn count(count: u64) -> State {
+        State { count, ..State::default() }
+    }
+
+    #[test]
+    fn equal_inputs_are_one_and_functions_of_a_property_share_a_measure() {
+        let compiled = compiled("(a + a) / b + max(c.x) - min(c.x)");
+        assert_eq!((compiled.inputs.len(), compiled.measures.len()), (4, 3));
+    }
+
+    #[test]
+    fn nothing_is_divided_by_zero() {
+        let rate = compiled("100 * a / b");
+        assert_eq!(rate.value(&[count(870), count(1000)]), Ok(87.0));
+        assert_eq!(rate.value(&[count(0), count(0)]), Err(Reason::ZeroDenominator));
+        assert_eq!(compiled("a / (b - b)").value(&[count(1), count(1)]), Err(Reason::ZeroDenominator));
+        assert_eq!(compiled("avg(a.x)").value(&[count(0)]), Err(Reason::NoValues));
+        assert_eq!(compiled("a * 1e308 * 1e308").value(&[count(1)]), Err(Reason::Overflow));
+    }
+
+    #[test]
+    fn levels_go_on_and_counts_do_not() {
+        let cell = |bucket| Cell {
+            measure: 0,
+            key: Key::All,
+            bucket,
+            state: State { count: 1, sum: 7.0, ..State::default() },
+        };
+        let values = |formula: &str| {
+            let answer = assemble(&compiled(formula), vec![cell(None), cell(Some(20))], &[10, 20, 30], true);
+            answer[0].points.iter().map(|point| point.value).collect::<Vec<_>>()
+        };
+        assert_eq!(values("last(a.x)"), [Err(Reason::NoValues), Ok(7.0), Ok(7.0)]);
+        assert_eq!(values("a"), [Ok(0.0), Ok(1.0), Ok(0.0)]);
+    }
+
+    #[test]
+    fn the_first_groups_come_by_total_and_those_without_one_last() {
+        let group = |name: &str, total| SeriesAnswer {
+            key: Key::Group(vec![Some(name.to_owned())]),
+            total,
+            points: Vec::new(),
+        };
+        let answer = vec![
+            group("none", Err(Reason::ZeroDenominator)),
+            group("low", Ok(1.0)),
+            group("also", Ok(5.0)),
+            group("high", Ok(5.0)),
+        ];
+        let names = |order, limit| {
+            let keys = rank(answer.clone(), Ranking { order, limit });
+            keys.into_iter()
+                .map(|key| match key {
+                    Key::Group(values) => values.into_iter().flatten().collect::<String>(),
+                    other => panic!("{other:?}"),
+                })
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names(Order::Largest, 9), ["also", "high", "low", "none"]);
+        assert_eq!(names(Order::Smallest, 2), ["low", "also"]);
+        assert_eq!(names(Order::Key, 2), ["also", "high"]);
+    }
+}

@@ -1,0 +1,351 @@
+//! What is asked of a metric: which time, cut how, split and filtered by what.
+
+use jiff::tz::TimeZone;
+
+use super::{
+    buckets::{self, Buckets, Compare, INTERVALS, Interval, PERIODS, Range, moment, period, zone},
+    definition::{DIMENSIONS, check_path},
+    filter::Filter,
+    syntax::parse_filter,
+};
+use crate::{search::ParameterError, time, time::EpochMillis};
+
+/// Groups in an answer unless told otherwise, and at most.
+const GROUPS: usize = 10;
+const MOST_GROUPS: usize = 100;
+/// Groups times buckets.
+const MOST_POINTS: usize = 50_000;
+/// Tests in a filter, values of sets counted.
+const MOST_TESTS: usize = 200;
+
+/// Which groups come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    Largest,
+    Smallest,
+    /// By the values of the dimensions.
+    Key,
+}
+
+/// Which groups are shown; the others are put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ranking {
+    pub order: Order,
+    pub limit: usize,
+}
+
+/// A question about a metric, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Query {
+    pub buckets: Buckets,
+    /// None: totals only.
+    pub interval: Option<Interval>,
+    pub zone: TimeZone,
+    pub zone_name: String,
+    pub group_by: Vec<String>,
+    pub filter: Filter,
+    /// The range to compare with, cut in the same way.
+    pub compare: Option<(Compare, Buckets)>,
+    pub ranking: Ranking,
+    /// Whether the range was cut where retention ends.
+    pub clipped: bool,
+}
+
+/// A question as it was asked. Empty texts count as not given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueryDraft {
+    pub from: Option<String>,
+    pub to: Option<String>,
+    pub period: Option<String>,
+    pub interval: Option<String>,
+    pub timezone: Option<String>,
+    pub group_by: Vec<String>,
+    pub filter: Option<String>,
+    pub compare: Option<String>,
+    pub limit: Option<String>,
+    pub order_by: Option<String>,
+}
+
+impl QueryDraft {
+    /// The names of its parts, as parameters and as fields.
+    pub const NAMES: [&str; 10] =
+        ["from", "to", "period", "interval", "timezone", "groupBy", "filter", "compare", "limit", "orderBy"];
+
+    /// Takes in one part by its name; false if there is none of this name.
+    pub fn set(&mut self, name: &str, value: &str) -> bool {
+        let place = match name {
+            "from" => &mut self.from,
+            "to" => &mut self.to,
+            "period" => &mut self.period,
+            "interval" => &mut self.interval,
+            "timezone" => &mut self.timezone,
+            "filter" => &mut self.filter,
+            "compare" => &mut self.compare,
+            "limit" => &mut self.limit,
+            "orderBy" => &mut self.order_by,
+            "groupBy" => {
+                let parts = value.split(',').map(str::trim).filter(|part| !part.is_empty());
+                self.group_by.extend(parts.map(str::to_owned));
+                return true;
+            }
+            _ => return false,
+        };
+        *place = Some(value.to_owned()).filter(|value| !value.is_empty());
+        true
+    }
+
+    /// Checks the question. `now` and how many days events are kept bound its time.
+    ///
+    /// # Errors
+    /// Names each part that makes no sense, and what would.
+    pub fn settle(self, now: EpochMillis, retention_days: i64) -> Result<Query, Vec<ParameterError>> {
+        let mut reader = Reader { errors: Vec::new() };
+        let zone_name = self.timezone.clone().unwrap_or_else(|| "UTC".to_owned());
+        let zone = zone(&zone_name).unwrap_or_else(|| {
+            reader.refuse(
+                "timezone",
+                "unknown_timezone",
+                "must be an IANA name, such as Asia/Shanghai or Europe/Moscow",
+            );
+            TimeZone::UTC
+        });
+        let range = reader.range(&self, now, &zone);
+        let interval = reader.interval(self.interval.as_deref(), range);
+        let group_by = reader.group_by(self.group_by);
+        let filter = reader.filter(self.filter.as_deref());
+        let ranking = reader.ranking(self.limit.as_deref(), self.order_by.as_deref());
+        let comparison = reader.compare(self.compare.as_deref());
+        let kept_from = now - retention_days * 86_400_000;
+        let clipped = range.from < kept_from;
+        let range = Range { from: range.from.max(kept_from).min(range.to - 1), to: range.to };
+        let cut = |range: Range| match interval {
+            None => Ok(Buckets::whole(range)),
+            Some(interval) => Buckets::cut(range, interval, &zone),
+        };
+        let found = cut(range).ok();
+        let shown = if group_by.is_empty() { 1 } else { ranking.limit + 1 };
+        match &found {
+            None => reader.too_many(interval, buckets::MOST),
+            Some(cut) if cut.starts.len() * shown > MOST_POINTS => reader.too_many(interval, MOST_POINTS / shown),
+            _ => {}
+        }
+        let compare = comparison.and_then(|comparison| {
+            let other = comparison.of(range, self.period.as_deref(), &zone)?;
+            Some((comparison, cut(other).ok()?))
+        });
+        match found {
+            Some(buckets) if reader.errors.is_empty() => {
+                Ok(Query { buckets, interval, zone, zone_name, group_by, filter, compare, ranking, clipped })
+            }
+            _ => Err(reader.errors),
+        }
+    }
+}
+
+struct Reader {
+    errors: Vec<ParameterError>,
+}
+
+impl Reader {
+    fn refuse(&mut self, parameter: &str, code: &'static str, detail: impl Into<String>) {
+        self.errors.push(ParameterError::new(parameter, code, detail));
+    }
+
+    fn range(&mut self, draft: &QueryDraft, now: EpochMillis, zone: &TimeZone) -> Range {
+        let usual = Range { from: now - 7 * 86_400_000, to: now };
+        if let Some(name) = &draft.period {
+            if draft.from.is_some() || draft.to.is_some() {
+                self.refuse("period", "conflict", "stands for from and to: give one or the other");
+            }
+            return period(name, now, zone).unwrap_or_else(|| {
+                self.refuse("period", "invalid_period", format!("must be {PERIODS}"));
+                usual
+            });
+        }
+        let mut read = |name: &str, value: Option<&str>| {
+            let value = value?;
+            let found = moment(value, zone).or_else(|| moment(&value.replacen(' ', "+", 1), zone));
+            if found.is_none() {
+                let formats = time::FORMATS;
+                self.refuse(
+                    name,
+                    "invalid_timestamp",
+                    format!("must be {formats}, or a day of the time zone (2026-11-24)"),
+                );
+            }
+            found
+        };
+        let from = read("from", draft.from.as_deref());
+        let to = read("to", draft.to.as_deref());
+        let to = to.unwrap_or_else(|| from.map_or(now, |from| now.max(from + 1)));
+        let from = from.unwrap_or(to - 7 * 86_400_000);
+        if from >= to {
+            self.refuse("to", "empty_range", "must be later than from");
+            return usual;
+        }
+        Range { from, to }
+    }
+
+    fn interval(&mut self, text: Option<&str>, range: Range) -> Option<Interval> {
+        match text {
+            None | Some("auto") => Some(Interval::auto(range.length())),
+            Some("none" | "total") => None,
+            Some(text) => {
+                let interval = Interval::parse(text);
+                if interval.is_none() {
+                    self.refuse(
+                        "interval",
+                        "invalid_interval",
+                        format!("must be one of {INTERVALS}, or none for totals"),
+                    );
+                }
+                interval.or(Some(Interval::Year))
+            }
+        }
+    }
+
+    fn too_many(&mut self, interval: Option<Interval>, most: usize) {
+        let Some(interval) = interval else { return };
+        let longest = interval.typical().saturating_mul(i64::try_from(most).unwrap_or(i64::MAX));
+        let detail = format!(
+            "an interval of a {} allows {most} buckets here, which is a range of {}: take a shorter range, fewer groups, or \
+             interval={}",
+            interval.name(),
+            time::humanize(longest),
+            interval.coarser().name()
+        );
+        self.refuse("interval", "too_many_buckets", detail);
+    }
+
+    fn group_by(&mut self, dimensions: Vec<String>) -> Vec<String> {
+        if dimensions.len() > DIMENSIONS {
+            self.refuse("groupBy", "too_many", format!("an answer can be split by {DIMENSIONS} properties at most"));
+        }
+        let mut known: Vec<String> = Vec::new();
+        for dimension in dimensions {
+            if let Err(detail) = check_path(&dimension) {
+                self.refuse("groupBy", "invalid_name", detail);
+            } else if !known.contains(&dimension) {
+                known.push(dimension);
+            }
+        }
+        known
+    }
+
+    fn filter(&mut self, text: Option<&str>) -> Filter {
+        let Some(text) = text else { return Filter::EVERYTHING };
+        let filter = match parse_filter(text) {
+            Ok(filter) => filter,
+            Err(error) => {
+                self.refuse("filter", error.code, error.explain(text));
+                return Filter::EVERYTHING;
+            }
+        };
+        if filter.size() > MOST_TESTS {
+            self.refuse("filter", "too_large", format!("makes more than {MOST_TESTS} tests"));
+        }
+        for path in filter.paths() {
+            if let Err(detail) = check_path(path) {
+                self.refuse("filter", "invalid_name", detail);
+                break;
+            }
+        }
+        filter
+    }
+
+    fn ranking(&mut self, limit: Option<&str>, order: Option<&str>) -> Ranking {
+        let limit = match limit.map(str::parse) {
+            None => GROUPS,
+            Some(Ok(limit @ 1..=MOST_GROUPS)) => limit,
+            Some(_) => {
+                self.refuse("limit", "out_of_range", format!("must be a number from 1 to {MOST_GROUPS}"));
+                GROUPS
+            }
+        };
+        let order = match order {
+            None | Some("-total" | "-value") => Order::Largest,
+            Some("total" | "value") => Order::Smallest,
+            Some("key") => Order::Key,
+            Some(_) => {
+                self.refuse("orderBy", "invalid_value", "must be -total (largest first), total or key");
+                Order::Largest
+            }
+        };
+        Ranking { order, limit }
+    }
+
+    fn compare(&mut self, text: Option<&str>) -> Option<Compare> {
+        match text {
+            None => None,
+            Some("previous_period") => Some(Compare::PreviousPeriod),
+            Some("previous_year") => Some(Compare::PreviousYear),
+            Some(_) => {
+                self.refuse("compare", "invalid_value", "must be previous_period or previous_year");
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: EpochMillis = 1_795_512_600_000;
+
+    fn settle(parts: &[(&str, &str)]) -> Result<Query, Vec<ParameterError>> {
+        let mut draft = QueryDraft::default();
+        for (name, value) in parts {
+            assert!(draft.set(name, value), "{name}");
+        }
+        draft.settle(NOW, 400)
+    }
+
+    fn code(parts: &[(&str, &str)]) -> &'static str {
+        settle(parts).expect_err("refused")[0].code
+    }
+
+    #[test]
+    fn a_week_up_to_now_by_day_is_the_default() {
+        let query = settle(&[]).expect("makes sense");
+        assert_eq!(query.buckets.range, Range { from: NOW - 7 * 86_400_000, to: NOW });
+        assert_eq!((query.interval, query.buckets.starts.len()), (Some(Interval::Day), 8));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_by_name() {
+        assert_eq!(code(&[("timezone", "Mars/Olympus")]), "unknown_timezone");
+        assert_eq!(code(&[("from", "2026-11-24"), ("to", "2026-11-23")]), "empty_range");
+        assert_eq!(code(&[("from", "soon")]), "invalid_timestamp");
+        assert_eq!(code(&[("period", "7d"), ("from", "2026-11-24")]), "conflict");
+        assert_eq!(code(&[("interval", "fortnight")]), "invalid_interval");
+        assert_eq!(code(&[("filter", "a = 'x' or")]), "syntax");
+        assert_eq!(code(&[("groupBy", "a,b,c,d,e")]), "too_many");
+        assert_eq!(code(&[("groupBy", "$password")]), "invalid_name");
+        assert_eq!(code(&[("limit", "0")]), "out_of_range");
+        assert_eq!(code(&[("compare", "yesterday")]), "invalid_value");
+    }
+
+    #[test]
+    fn a_minute_interval_over_ten_years_is_refused_with_the_largest_allowed() {
+        let errors = settle(&[("from", "2016-11-24"), ("to", "2026-11-24"), ("interval", "minute")]);
+        let errors = errors.expect_err("refused");
+        assert_eq!(errors[0].code, "too_many_buckets");
+        assert!(errors[0].detail.contains("50h") && errors[0].detail.contains("interval=15m"), "{}", errors[0].detail);
+    }
+
+    #[test]
+    fn many_groups_allow_fewer_buckets() {
+        let parts = [("period", "7d"), ("interval", "5m"), ("groupBy", "campaignId")];
+        settle(&parts).expect("makes sense");
+        assert_eq!(code(&[parts.as_slice(), &[("limit", "50")]].concat()), "too_many_buckets");
+    }
+
+    #[test]
+    fn days_are_those_of_the_zone() {
+        let query = settle(&[("from", "2026-11-20"), ("to", "2026-11-22"), ("timezone", "Asia/Shanghai")]);
+        let query = query.expect("makes sense");
+        assert_eq!(time::format(query.buckets.range.from), "2026-11-19T16:00:00.000Z");
+        assert_eq!(query.interval, Some(Interval::Hours(1)));
+    }
+}

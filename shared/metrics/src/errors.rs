@@ -1,0 +1,72 @@
+//! Errors of domain and adapters as answers.
+
+use analytics_domain::{
+    metric::{Meaningless, Problem},
+    search::ParameterError,
+};
+use analytics_dynamo::TableError;
+use analytics_http::{ApiError, FieldError};
+use analytics_warehouse::WarehouseError;
+use http::StatusCode;
+
+/// 422 for fields of a body.
+#[must_use]
+pub fn invalid_fields(problems: Vec<Problem>) -> ApiError {
+    let errors = problems.into_iter().map(|problem| FieldError {
+        index: None,
+        code: problem.code.to_owned(),
+        pointer: Some(problem.pointer),
+        parameter: None,
+        detail: problem.detail,
+    });
+    ApiError::invalid("some fields make no sense: see errors", errors.collect())
+}
+
+/// 422 for query parameters.
+#[must_use]
+pub fn invalid_parameters(errors: Vec<ParameterError>) -> ApiError {
+    let errors = errors.into_iter().map(|error| FieldError {
+        index: None,
+        code: error.code.to_owned(),
+        pointer: None,
+        parameter: Some(error.parameter),
+        detail: error.detail,
+    });
+    ApiError::invalid("some query parameters make no sense: see errors", errors.collect())
+}
+
+/// 422 for a formula that has no meaning any more: a metric in it is gone or has changed.
+pub(crate) fn meaningless(problem: &Meaningless) -> ApiError {
+    ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, problem.code, problem.message.clone())
+}
+
+pub(crate) fn unknown(id: &str) -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "not_found", format!("there is no metric {id}"))
+}
+
+pub(crate) fn table(error: TableError) -> ApiError {
+    match error {
+        TableError::Unavailable(cause) => ApiError::unavailable("the table of metrics", cause),
+        TableError::Conflict => ApiError::new(
+            StatusCode::CONFLICT,
+            "conflict",
+            "somebody else has changed metrics at the same time: look again and retry",
+        ),
+        TableError::Corrupt(cause) => ApiError::internal(cause),
+    }
+}
+
+pub(crate) fn warehouse(error: WarehouseError) -> ApiError {
+    match error {
+        WarehouseError::OverLimits(_) => {
+            let detail = "the answer takes more than one may: take a shorter range, a longer interval, fewer dimensions in \
+                          groupBy, or properties among the metric's dimensions";
+            ApiError {
+                cause: Some(error.to_string()),
+                ..ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "query_too_large", detail)
+            }
+        }
+        WarehouseError::Unavailable(cause) => ApiError::unavailable("the event store", cause),
+        WarehouseError::Refused(_) | WarehouseError::InvalidCursor => ApiError::internal(error),
+    }
+}

@@ -1,0 +1,155 @@
+//! What is asked: a metric by its id, or formulas in a body.
+
+use analytics_domain::{
+    event::limits,
+    metric::{Definition, Metrics, Problem, Query, QueryDraft, check_kind, compile},
+};
+use analytics_http::ApiError;
+use serde_json::{Map, Value};
+
+use crate::{
+    App,
+    answer::Question,
+    errors::{self, invalid_fields, meaningless},
+};
+
+/// Formulas of one request.
+const MOST: usize = 10;
+
+impl Question {
+    /// About a stored or built-in metric.
+    ///
+    /// # Errors
+    /// 404 if there is none; 422 if its formula has lost its meaning.
+    pub fn of_metric(metrics: &Metrics, id: &str) -> Result<Self, ApiError> {
+        let metric = metrics.get(id).ok_or_else(|| errors::unknown(id))?;
+        Ok(Self {
+            metric_id: Some(metric.id.clone()),
+            name: metric.definition.name.clone(),
+            kind: metric.definition.kind,
+            unit: metric.definition.unit.clone(),
+            formula: metrics.expand(&metric.formula).map_err(|problem| meaningless(&problem))?,
+        })
+    }
+}
+
+/// Several questions about the same time.
+pub struct Questions {
+    pub questions: Vec<Question>,
+    pub query: Query,
+    pub metrics: Metrics,
+}
+
+impl Questions {
+    /// Reads a body: the parts of a [`QueryDraft`], and either `formula` (with what else makes up a definition), or
+    /// `metric`, or a list `queries` of such.
+    ///
+    /// # Errors
+    /// Names every field that makes no sense.
+    pub async fn from_json(app: &App, account_id: &str, body: &Map<String, Value>, now: i64) -> Result<Self, ApiError> {
+        let mut problems = Vec::new();
+        let (draft, rest) = split(body, &mut problems);
+        let asked: Vec<(String, Map<String, Value>)> = match rest.get("queries") {
+            None => vec![(String::new(), rest)],
+            Some(Value::Array(queries)) if (1..=MOST).contains(&queries.len()) && rest.len() == 1 => {
+                let place = |(at, query): (usize, &Value)| {
+                    let pointer = format!("/queries/{at}");
+                    match query {
+                        Value::Object(query) => Some((pointer, query.clone())),
+                        _ => {
+                            problems.push(Problem::new(pointer, "wrong_type", "must be an object"));
+                            None
+                        }
+                    }
+                };
+                queries.iter().enumerate().filter_map(place).collect()
+            }
+            Some(_) => {
+                let detail = format!("must be a list of 1 to {MOST} objects, with no formula or metric beside it");
+                problems.push(Problem::new("/queries", "invalid_value", detail));
+                Vec::new()
+            }
+        };
+        let query = draft.settle(now, app.retention_days).map_err(|errors| {
+            problems.extend(
+                errors.into_iter().map(|error| Problem::new(format!("/{}", error.parameter), error.code, error.detail)),
+            );
+        });
+        let Ok(query) = query else { return Err(invalid_fields(problems)) };
+        if !problems.is_empty() {
+            return Err(invalid_fields(problems));
+        }
+        let (metrics, _) = app.metrics(account_id).await?;
+        let needs_names = asked.iter().any(|(_, query)| query.contains_key("formula"));
+        let events = match needs_names {
+            true => app.warehouse.event_names(account_id, now).await.map_err(errors::warehouse)?,
+            false => Vec::new(),
+        };
+        let vocabulary = metrics.vocabulary(events);
+        let mut questions = Vec::new();
+        for (pointer, query) in &asked {
+            match question(query, &metrics, &vocabulary) {
+                Ok(question) => questions.push(question),
+                Err(found) => problems.extend(
+                    found
+                        .into_iter()
+                        .map(|problem| Problem { pointer: format!("{pointer}{}", problem.pointer), ..problem }),
+                ),
+            }
+        }
+        if problems.is_empty() { Ok(Self { questions, query, metrics }) } else { Err(invalid_fields(problems)) }
+    }
+}
+
+/// Takes the parts of a query out of a body.
+fn split(body: &Map<String, Value>, problems: &mut Vec<Problem>) -> (QueryDraft, Map<String, Value>) {
+    let mut draft = QueryDraft::default();
+    let mut rest = Map::new();
+    for (name, value) in body {
+        if !QueryDraft::NAMES.contains(&name.as_str()) {
+            rest.insert(name.clone(), value.clone());
+            continue;
+        }
+        match value {
+            Value::Null => {}
+            Value::String(text) => drop(draft.set(name, text)),
+            Value::Number(number) if matches!(name.as_str(), "from" | "to" | "limit") => {
+                draft.set(name, &number.to_string());
+            }
+            Value::Array(names) if name == "groupBy" && names.iter().all(Value::is_string) => {
+                draft.group_by = names.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+            }
+            _ => problems.push(Problem::new(format!("/{name}"), "wrong_type", "must be a string")),
+        }
+    }
+    (draft, rest)
+}
+
+fn question(
+    query: &Map<String, Value>,
+    metrics: &Metrics,
+    vocabulary: &analytics_domain::metric::Vocabulary,
+) -> Result<Question, Vec<Problem>> {
+    if let Some(id) = query.get("metric") {
+        let id = id.as_str().filter(|_| query.len() == 1);
+        let Some(id) = id else {
+            let detail = "must be the id of a metric, with no formula beside it";
+            return Err(vec![Problem::new("/metric", "invalid_value", detail)]);
+        };
+        return Question::of_metric(metrics, id)
+            .map_err(|error| vec![Problem::new("/metric", error.code, error.detail)]);
+    }
+    // A formula needs no name and no type of its own.
+    let mut definition = query.clone();
+    let formula = query.get("formula").and_then(Value::as_str).unwrap_or_default();
+    let name: String = formula.chars().take(limits::NAME_CHARS.min(100)).collect();
+    definition.entry("name").or_insert_with(|| Value::from(if name.is_empty() { "formula" } else { &name }));
+    definition.entry("type").or_insert_with(|| Value::from("gauge"));
+    let definition = Definition::from_json(&definition)?;
+    let (formula, _) = compile(&definition, vocabulary)?;
+    let problem =
+        |problem: analytics_domain::metric::Meaningless| vec![problem.into_problem("/formula", &definition.formula)];
+    let formula = metrics.expand(&formula).map_err(problem)?;
+    check_kind(&formula, definition.kind).map_err(problem)?;
+    Ok(Question { metric_id: None, name: definition.name, kind: definition.kind, unit: definition.unit, formula })
+}
