@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS rollups
     version    DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
     -- The values of the series' dimensions; the object for first and last values.
     keys       Array(Array(Nullable(String))) CODEC(ZSTD(1)),
-    objects    Array(Nullable(String)) CODEC(ZSTD(1)),
+    objects    Array(String) CODEC(ZSTD(1)),
     -- Events or values, their sum (or the first or last value), the smallest and the largest.
     ns         Array(UInt64) CODEC(T64, ZSTD(1)),
     totals     Array(Float64) CODEC(ZSTD(1)),

@@ -12,7 +12,7 @@ const WORKSPACE: &str = include_str!("../../Cargo.toml");
 fn every_route_is_in_the_template_and_served_by_watch() {
     assert_eq!(TEMPLATE.matches("Type: HttpApi,").count(), ROUTES.len());
     for route in &ROUTES {
-        let event = format!("Method: {}, Path: {} }}", route.method, route.path);
+        let event = format!("Method: {}, Path: \"{}\" }}", route.method, route.path);
         assert!(TEMPLATE.contains(&event), "{event}");
         let code = format!("CodeUri: target/lambda/{}\n", route.function);
         assert!(TEMPLATE.contains(&code), "{code}");

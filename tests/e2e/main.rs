@@ -7,6 +7,7 @@ mod exactness;
 mod faults;
 mod idempotency;
 mod ingest;
+mod metrics;
 mod migrations;
 mod permissions;
 mod search;

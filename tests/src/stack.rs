@@ -14,7 +14,7 @@ use analytics_platform::{
 };
 use anyhow::{Context, Result, ensure};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -65,6 +65,11 @@ impl Stack {
     /// A request to the API without a token.
     pub fn get(&self, path: &str) -> RequestBuilder {
         self.http.get(format!("{}{path}", self.setting("API_URL")))
+    }
+
+    /// As [`Stack::get`], by any method.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.setting("API_URL")))
     }
 
     /// As [`Stack::get`].

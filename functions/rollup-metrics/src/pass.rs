@@ -10,14 +10,8 @@ use analytics_warehouse::{
 
 use crate::{App, Done, RollupError};
 
-/// Buckets of each length that one statement computes.
-const fn chunk(grain: Grain) -> usize {
-    match grain {
-        Grain::Minute => 60,
-        Grain::Quarter => 48,
-        Grain::Hour => 12,
-    }
-}
+/// Buckets that are computed in one go, unless they hold too many events.
+const CHUNK: usize = 500;
 
 /// Computes all that is due. True if there is reason to look again soon: events that have come within the minute, or work
 /// that time did not suffice for.
@@ -37,7 +31,7 @@ pub(crate) async fn pass(app: &App, deadline: i64, done: &mut Done) -> Result<bo
         due.sort_by_key(|due| due.grain);
         let account = Account::new(app, &account_id).await?;
         for due in &due {
-            for starts in due.starts.chunks(chunk(due.grain)) {
+            for starts in due.starts.chunks(CHUNK) {
                 if (app.now)() >= deadline {
                     return Ok(true);
                 }
@@ -116,13 +110,14 @@ impl<'a> Account<'a> {
         for (since, series) in &self.building {
             let plan = self.plan.only(|id| series.contains(&id));
             for complete in self.app.warehouse.complete(self.id, (self.app.now)()).await? {
-                let missing = self.app.warehouse.missing(self.id, series, *since, &complete).await?;
+                let missing = self.app.warehouse.missing(self.id, *since, &complete).await?;
                 // The latest first.
-                for starts in missing.rchunks(chunk(complete.grain)) {
+                for starts in missing.rchunks(CHUNK) {
                     if (self.app.now)() >= deadline {
                         return Ok(false);
                     }
                     self.compute(&plan, complete.grain, starts, false).await?;
+                    self.app.warehouse.note_built(self.id, *since, complete.grain, starts).await?;
                     done.buckets += starts.len();
                 }
             }

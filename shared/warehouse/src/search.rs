@@ -286,7 +286,7 @@ impl EventWarehouse {
     where
         T: clickhouse::RowOwned + clickhouse::RowRead,
     {
-        let query = statement.prepare(&self.client);
+        let query = statement.prepare(&self.client)?;
         let query = LIMITS.iter().fold(query, |query, (name, value)| query.with_setting(*name, *value));
         match tokio::time::timeout(PATIENCE, query.fetch_all::<T>()).await {
             Ok(answer) => answer.map_err(classify),

@@ -4,6 +4,11 @@
 use clickhouse::{Client, query::Query};
 use serde::Serialize;
 
+use crate::WarehouseError;
+
+/// Bytes of SQL. ClickHouse takes 128 KB of one form field, which is what a statement with parameters is sent as.
+const LONGEST: usize = 125_000;
+
 /// A statement under construction: its text, and its parameters `p0`, `p1`, ….
 #[derive(Default)]
 pub(crate) struct Statement {
@@ -100,9 +105,14 @@ impl Statement {
         Self { sql: format!("{start}{}", self.sql), parameters: self.parameters.clone() }
     }
 
-    pub(crate) fn prepare(&self, client: &Client) -> Query {
+    /// # Errors
+    /// If it is longer than ClickHouse takes.
+    pub(crate) fn prepare(&self, client: &Client) -> Result<Query, WarehouseError> {
+        if self.sql.len() > LONGEST {
+            return Err(WarehouseError::OverLimits(format!("{} bytes of SQL", self.sql.len())));
+        }
         let query = client.query_raw(&self.sql);
-        self.parameters.iter().enumerate().fold(query, |query, (at, parameter)| {
+        let query = self.parameters.iter().enumerate().fold(query, |query, (at, parameter)| {
             let name = format!("p{at}");
             match parameter {
                 Parameter::Text(value) => bind(query, &name, value),
@@ -117,7 +127,8 @@ impl Statement {
                 Parameter::Keys(keys) => bind(query, &name, keys),
                 Parameter::KeyList(keys) => bind(query, &name, keys),
             }
-        })
+        });
+        Ok(query)
     }
 
     #[cfg(test)]

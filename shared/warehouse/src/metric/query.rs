@@ -178,21 +178,20 @@ fn merged(statement: &mut Statement, asked: &Asked<'_>, parts: impl FnOnce(&mut 
     let last = has(|of| matches!(of, Of::Last { .. }));
     // Within an object the latest value counts; then objects add up.
     statement.push(
-        "SELECT place, whole, bucket, other, key, sum(n) AS n, sum(total) AS total, min(low) AS low, max(high) AS high, \
-         sum(uniques) AS uniques, any(bins.1) AS bin_places, any(bins.2) AS bin_counts, sum(level) AS level FROM (SELECT \
-         place, ",
+        "SELECT place, whole, bucket, other, key, sum(ns), sum(totals), min(lows), max(highs), sum(uniques), \
+         any(distribution.1), any(distribution.2), sum(level) FROM (SELECT place, ",
     );
     statement.push(if asked.by_bucket { "toUInt8(grouping(bucket))" } else { "toUInt8(1)" });
     statement.push(" AS whole, ");
     statement.push(if asked.by_bucket { "bucket" } else { "toInt64(0) AS bucket" });
-    statement.push(", other, key, object, sum(n) AS n, sum(total) AS total, min(low) AS low, max(high) AS high, ");
+    statement.push(", other, key, object, sum(n) AS ns, sum(total) AS totals, min(low) AS lows, max(high) AS highs, ");
     statement.push(match has(|of| matches!(of, Of::Uniques(_))) {
         true => "uniqExactArray(hashes) AS uniques, ",
         false => "toUInt64(0) AS uniques, ",
     });
     statement.push(match has(|of| matches!(of, Of::Distribution(_))) {
-        true => "sumMap(bins) AS bins, ",
-        false => "any(bins) AS bins, ",
+        true => "sumMap(bins) AS distribution, ",
+        false => "any(bins) AS distribution, ",
     });
     let firsts: Vec<u64> = places(asked, |of| matches!(of, Of::First { .. }));
     match (first, last) {
@@ -247,7 +246,15 @@ fn of_raw(
     statement.push("SELECT toUInt8(").integer(i64::try_from(place).unwrap_or(0)).push(") AS place, bucket, ");
     key(statement, asked.group_by.len());
     statement.push(" AS key, object, ").push(states::VALUES).push(" FROM (");
-    of_events(statement, account_id, &measure, asked.group_by, Bucket::Starts(&asked.buckets.starts), ranges, None);
+    of_events(
+        statement,
+        account_id,
+        &measure,
+        asked.group_by,
+        Bucket::Starts(&asked.buckets.starts),
+        |statement| within(statement, "timestamp", ranges),
+        None,
+    );
     statement.push(")");
 }
 

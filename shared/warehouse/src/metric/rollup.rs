@@ -28,8 +28,18 @@ const LIMITS: [(&str, &str); 5] = [
 /// What is kept of an account: measures, each with the splits to keep of it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
-    entries: Vec<(Measure, Vec<Vec<String>>)>,
+    entries: Vec<Entry>,
 }
+
+/// A measure and the splits that are computed of it in one go.
+type Entry = (Measure, Vec<Vec<String>>);
+
+/// Measures that one statement computes.
+const MEASURES: usize = 12;
+/// Events that one computation reads, for each measure of them.
+const MOST_EVENTS: u64 = 3_000_000;
+/// Runs of buckets that are selected as such.
+const MOST_RANGES: usize = 8;
 
 impl Plan {
     /// Adds splits of a measure.
@@ -48,18 +58,10 @@ impl Plan {
         }
     }
 
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
     /// Every series, by its id.
     #[must_use]
     pub fn series(&self) -> BTreeMap<u64, Series> {
-        let series = self.entries.iter().flat_map(|(measure, sets)| {
-            sets.iter().map(|set| Series { measure: measure.clone(), dimensions: set.clone() })
-        });
-        series.map(|series| (series.id(), series)).collect()
+        series_of(self.entries.iter()).map(|series| (series.id(), series)).collect()
     }
 
     /// The part of it that makes up the series for which `wanted` holds.
@@ -73,6 +75,11 @@ impl Plan {
         }
         part
     }
+}
+
+fn series_of<'e>(entries: impl Iterator<Item = &'e Entry>) -> impl Iterator<Item = Series> {
+    entries
+        .flat_map(|(measure, sets)| sets.iter().map(|set| Series { measure: measure.clone(), dimensions: set.clone() }))
 }
 
 fn dimensions_of<'s>(sets: impl Iterator<Item = &'s Vec<String>>) -> Vec<String> {
@@ -115,6 +122,15 @@ struct SeriesRow<'a> {
     series: u64,
     ready: bool,
     wide: bool,
+}
+
+/// A row without keys, under the mark of a build in place of a series.
+#[derive(Row, Serialize)]
+struct BuiltRow<'a> {
+    account_id: &'a str,
+    series: u64,
+    grain: u8,
+    bucket: u32,
 }
 
 #[derive(Row, Serialize)]
@@ -278,25 +294,42 @@ impl EventWarehouse {
         Ok(found.iter().map(|found| (found.series, (state(found), found.changed_at))).collect())
     }
 
-    /// Of these buckets, those that some of the series do not have since `since`.
+    /// Of these buckets, those that the build begun at `since` has yet to compute.
     ///
     /// # Errors
     /// If ClickHouse does not answer.
     pub async fn missing(
         &self,
         account_id: &str,
-        series: &[u64],
         since: i64,
         Due { grain, starts, .. }: &Due,
     ) -> Result<Vec<i64>, WarehouseError> {
         let mut statement = Statement::default();
         statement.push("SELECT toInt64(toUnixTimestamp(bucket)) * 1000 FROM rollups WHERE account_id = ");
-        statement.text(account_id).push(" AND has(").ids(series).push(", series) AND grain = ");
-        statement.integer(grain.minutes().into()).push(" AND version >= ").time(since);
-        statement.push(" GROUP BY bucket HAVING uniqExact(series) = ");
-        statement.integer(i64::try_from(series.len()).unwrap_or(i64::MAX));
+        statement.text(account_id).push(" AND series = ").id(build_mark(since)).push(" AND grain = ");
+        statement.integer(grain.minutes().into());
         let there: BTreeSet<i64> = self.ask::<i64>(&statement).await?.into_iter().collect();
         Ok(starts.iter().copied().filter(|start| !there.contains(start)).collect())
+    }
+
+    /// Notes that the build begun at `since` has computed these buckets.
+    ///
+    /// # Errors
+    /// If ClickHouse has not confirmed it.
+    pub async fn note_built(
+        &self,
+        account_id: &str,
+        since: i64,
+        grain: Grain,
+        starts: &[i64],
+    ) -> Result<(), WarehouseError> {
+        let mut insert = self.insert::<BuiltRow>("rollups").await?;
+        for start in starts {
+            let bucket = u32::try_from(start / 1_000).unwrap_or(0);
+            let row = BuiltRow { account_id, series: build_mark(since), grain: grain.minutes(), bucket };
+            insert.write(&row).await.map_err(classify)?;
+        }
+        insert.end().await.map_err(classify)
     }
 
     /// Notes what is known of some series.
@@ -312,11 +345,12 @@ impl EventWarehouse {
         insert.end().await.map_err(classify)
     }
 
-    /// Computes buckets from the events and puts them in the place of what was stored, rows for empty ones included.
-    /// Returns the series that have too many keys to be kept.
+    /// Computes buckets from the events and puts them in the place of what was stored. Returns the series that have too
+    /// many keys to be kept.
     ///
     /// # Errors
-    /// If ClickHouse does not answer; what was stored may then be replaced or not, and is not noted as complete.
+    /// [`WarehouseError::OverLimits`] if it is too much for one go. If ClickHouse does not answer, what was stored may be
+    /// replaced or not, and is not noted as complete.
     pub async fn roll(
         &self,
         account_id: &str,
@@ -325,15 +359,35 @@ impl EventWarehouse {
         starts: &[i64],
         version: i64,
     ) -> Result<Vec<u64>, WarehouseError> {
-        if !plan.is_empty() {
-            self.execute(&compute(account_id, plan, grain, starts, version)).await?;
+        let span = Span { grain, starts };
+        let come = self.come(account_id, span).await?;
+        let events: u64 = come.iter().map(|(_, count)| count).sum();
+        if events > MOST_EVENTS && starts.len() > 1 {
+            return Err(WarehouseError::OverLimits(format!("{events} events")));
         }
+        let has_come = |entry: &&Entry| come.iter().any(|(name, _)| *name == entry.0.event_name);
+        let (entries, without): (Vec<&Entry>, Vec<&Entry>) = plan.entries.iter().partition(has_come);
+        // The buckets count as computed only later, so it does not matter that their series come one after another.
+        for entries in entries.chunks(MEASURES) {
+            self.execute(&compute(account_id, entries, span, version)).await?;
+        }
+        self.execute(&clear(account_id, &without, span, version)).await?;
         let mut statement = Statement::default();
         statement.push("SELECT DISTINCT series FROM rollups WHERE account_id = ").text(account_id);
         statement.push(" AND grain = ").integer(grain.minutes().into()).push(" AND ");
-        states::within(&mut statement, "bucket", &ranges(grain, starts));
+        span.holds(&mut statement, "bucket", "toInt64(toUnixTimestamp(bucket)) * 1000");
         statement.push(" AND version = ").time(version);
         statement.push(" AND length(keys) > ").integer(i64::try_from(MOST_KEYS).unwrap_or(i64::MAX));
+        self.ask(&statement).await
+    }
+
+    /// The names of the events in some buckets, and how many rows each has, about: rows between the buckets may count.
+    async fn come(&self, account_id: &str, span: Span<'_>) -> Result<Vec<(String, u64)>, WarehouseError> {
+        let mut statement = Statement::default();
+        statement.push("SELECT toString(event_name), count() FROM events WHERE account_id = ").text(account_id);
+        statement.push(" AND ");
+        states::within(&mut statement, "timestamp", &span.ranges());
+        statement.push(" GROUP BY event_name");
         self.ask(&statement).await
     }
 
@@ -358,44 +412,57 @@ impl EventWarehouse {
     }
 
     async fn execute(&self, statement: &Statement) -> Result<(), WarehouseError> {
-        let query = statement.prepare(&self.client);
+        let query = statement.prepare(&self.client)?;
         let query = LIMITS.iter().fold(query, |query, (name, value)| query.with_setting(*name, *value));
         query.execute().await.map_err(classify)
     }
 }
 
-/// Runs of buckets that follow each other.
-fn ranges(grain: Grain, starts: &[i64]) -> Vec<Range> {
-    let mut ranges: Vec<Range> = Vec::new();
-    for &from in starts {
-        let to = from + grain.length();
-        match ranges.last_mut() {
-            Some(last) if last.to == from => last.to = to,
-            _ => ranges.push(Range { from, to }),
-        }
-    }
-    ranges
+/// Where the progress of a build is noted among the series.
+const fn build_mark(since: i64) -> u64 {
+    since.unsigned_abs()
 }
 
-fn compute(account_id: &str, plan: &Plan, grain: Grain, starts: &[i64], version: i64) -> Statement {
-    let ranges = ranges(grain, starts);
-    let mut statement = Statement::default();
-    statement.push(
-        "INSERT INTO rollups (account_id, series, grain, bucket, version, keys, objects, ns, totals, lows, highs, \
-         bin_lists, hash_lists, ats) SELECT ",
-    );
-    statement.text(account_id).push(", series, ").integer(grain.minutes().into());
-    statement.push(", toDateTime(intDiv(bucket, 1000), 'UTC'), ").time(version);
-    let most = i64::try_from(MOST_KEYS + 1).unwrap_or(i64::MAX);
-    for column in ["key", "object", "n", "total", "low", "high", "bins", "hashes", "at"] {
-        statement.push(", groupArrayIf(").integer(most).push(")(").push(column).push(", n > 0)");
-    }
-    statement.push(" FROM (");
-    for (place, (measure, sets)) in plan.entries.iter().enumerate() {
-        let dimensions = dimensions_of(sets.iter());
-        if place > 0 {
-            statement.push(" UNION ALL ");
+/// Some buckets of one length.
+#[derive(Clone, Copy)]
+struct Span<'s> {
+    grain: Grain,
+    /// Ascending.
+    starts: &'s [i64],
+}
+
+impl Span<'_> {
+    /// Runs of buckets that follow each other; if there are many, what reaches over all.
+    fn ranges(self) -> Vec<Range> {
+        let mut ranges: Vec<Range> = Vec::new();
+        for &from in self.starts {
+            let to = from + self.grain.length();
+            let full = ranges.len() == MOST_RANGES;
+            match ranges.last_mut() {
+                Some(last) if last.to == from || full => last.to = to,
+                _ => ranges.push(Range { from, to }),
+            }
         }
+        ranges
+    }
+
+    /// That a row's time lies in one of the buckets: `column` holds the time, `millis` is the same as a number.
+    fn holds(self, statement: &mut Statement, column: &'static str, millis: &'static str) {
+        let ranges = self.ranges();
+        states::within(statement, column, &ranges);
+        let length = self.grain.length();
+        let covered: i64 = ranges.iter().map(|range| range.length() / length).sum();
+        if covered > i64::try_from(self.starts.len()).unwrap_or(i64::MAX) {
+            statement.push(" AND intDiv(").push(millis).push(", ").integer(length).push(") * ").integer(length);
+            statement.push(" IN ").integers(self.starts);
+        }
+    }
+}
+
+fn compute(account_id: &str, entries: &[&Entry], span: Span<'_>, version: i64) -> Statement {
+    let mut statement = insert(account_id, span, version);
+    for (measure, sets) in entries {
+        let dimensions = dimensions_of(sets.iter());
         let series = |set: &Vec<String>| Series { measure: measure.clone(), dimensions: set.clone() }.id();
         // Which dimensions a row was not split by tells which set it is of.
         let absent = |set: &Vec<String>| {
@@ -420,20 +487,54 @@ fn compute(account_id: &str, plan: &Plan, grain: Grain, starts: &[i64], version:
             account_id,
             measure,
             &dimensions,
-            Bucket::Length(grain.length()),
-            &ranges,
+            Bucket::Length(span.grain.length()),
+            |statement| {
+                span.holds(statement, "timestamp", "toUnixTimestamp64Milli(timestamp)");
+            },
             Some(sets),
         );
-        statement.push(")");
+        statement.push(") UNION ALL ");
     }
-    // An empty bucket is stored too: in the place of what has gone, and as a sign that it was looked at.
-    let ids: Vec<u64> = plan.series().into_keys().collect();
-    statement.push(" UNION ALL SELECT arrayJoin(").ids(&ids).push(") AS series, arrayJoin(").integers(starts);
-    statement.push(
-        ") AS bucket, CAST([], 'Array(Nullable(String))') AS key, CAST(NULL, 'Nullable(String)') AS object, toUInt64(0) AS n, \
-         toFloat64(0) AS total, toFloat64(0) AS low, toFloat64(0) AS high, (CAST([], 'Array(Int32)'), CAST([], \
-         'Array(UInt64)')) AS bins, CAST([], 'Array(UInt64)') AS hashes, (toInt64(0), '') AS at",
-    );
+    stored(&mut statement, account_id, entries, span);
     statement.push(") GROUP BY series, bucket");
     statement
+}
+
+/// Replaces by nothing what is stored of measures whose events have all gone.
+fn clear(account_id: &str, entries: &[&Entry], span: Span<'_>, version: i64) -> Statement {
+    let mut statement = insert(account_id, span, version);
+    stored(&mut statement, account_id, entries, span);
+    statement.push(") GROUP BY series, bucket");
+    statement
+}
+
+/// The start of an insert of computed rows, up to where their parts are selected.
+fn insert(account_id: &str, span: Span<'_>, version: i64) -> Statement {
+    let mut statement = Statement::default();
+    statement.push(
+        "INSERT INTO rollups (account_id, series, grain, bucket, version, keys, objects, ns, totals, lows, highs, \
+         bin_lists, hash_lists, ats) SELECT ",
+    );
+    statement.text(account_id).push(", series, ").integer(span.grain.minutes().into());
+    statement.push(", toDateTime(intDiv(bucket, 1000), 'UTC'), ").time(version);
+    let most = i64::try_from(MOST_KEYS + 1).unwrap_or(i64::MAX);
+    for column in ["key", "object", "n", "total", "low", "high", "bins", "hashes", "at"] {
+        statement.push(", groupArrayIf(").integer(most).push(")(").push(column).push(", n > 0)");
+    }
+    statement.push(" FROM (");
+    statement
+}
+
+/// What is stored now, as rows without events: what has gone from the events is replaced by nothing.
+fn stored(statement: &mut Statement, account_id: &str, entries: &[&Entry], span: Span<'_>) {
+    let ids: Vec<u64> = series_of(entries.iter().copied()).map(|series| series.id()).collect();
+    statement.push(
+        "SELECT series, toInt64(toUnixTimestamp(rollups.bucket)) * 1000 AS bucket, CAST([], \
+         'Array(Nullable(String))') AS key, '' AS object, toUInt64(0) AS n, toFloat64(0) AS total, toFloat64(0) AS low, \
+         toFloat64(0) AS high, (CAST([], 'Array(Int32)'), CAST([], 'Array(UInt64)')) AS bins, CAST([], 'Array(UInt64)') \
+         AS hashes, (toInt64(0), '') AS at FROM rollups WHERE account_id = ",
+    );
+    statement.text(account_id).push(" AND series IN ").ids(&ids).push(" AND grain = ");
+    statement.integer(span.grain.minutes().into()).push(" AND notEmpty(keys) AND ");
+    span.holds(statement, "rollups.bucket", "toInt64(toUnixTimestamp(rollups.bucket)) * 1000");
 }

@@ -34,14 +34,14 @@ impl Bucket<'_> {
 }
 
 /// `SELECT` of the states of one measure over the events of an account: `bucket`, `d0`…, `object`, and the columns of
-/// [`VALUES`]. What is grouped by besides is `grouping`, or all of the dimensions.
+/// [`VALUES`]. `within` adds the condition on their time. What is grouped by besides is `grouping`, or all of the dimensions.
 pub(super) fn of_events(
     statement: &mut Statement,
     account_id: &str,
     measure: &Measure,
     dimensions: &[String],
     bucket: Bucket<'_>,
-    ranges: &[Range],
+    within: impl FnOnce(&mut Statement),
     grouping: Option<&[Vec<String>]>,
 ) {
     statement.push("SELECT ");
@@ -55,9 +55,12 @@ pub(super) fn of_events(
     statement.push(", ");
     match &measure.of {
         Of::First { object: Some(object), .. } | Of::Last { object: Some(object), .. } => {
+            // Events without one are of one object.
+            statement.push("ifNull(");
             text(statement, Source::Events, object);
+            statement.push(", '')");
         }
-        _ => drop(statement.push("CAST(NULL, 'Nullable(String)')")),
+        _ => drop(statement.push("''")),
     }
     statement.push(" AS object, ");
     values(statement, &measure.of);
@@ -71,7 +74,7 @@ pub(super) fn of_events(
     }
     statement.push(" FROM events FINAL WHERE account_id = ").text(account_id);
     statement.push(" AND event_name = ").text(&measure.event_name).push(" AND ");
-    within(statement, "timestamp", ranges);
+    within(statement);
     statement.push(" AND ");
     condition(statement, Source::Events, &measure.filter);
     match &measure.of {

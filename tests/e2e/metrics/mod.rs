@@ -1,0 +1,30 @@
+//! Metrics: defining, reading, and agreeing with the events whatever happens.
+
+mod define;
+mod differential;
+mod plain;
+
+use analytics_platform::config::environment;
+use anyhow::Result;
+use rollup_metrics::App;
+use tests::stack::{Account, eventually};
+
+/// Waits until every bucket of an account that has ended is computed and all of its series answer; works on it itself
+/// whenever the stack's own function does not.
+pub async fn until_rolled_up(account: &Account<'_>) -> Result<()> {
+    const OPEN: &str = "SELECT (SELECT count() FROM (SELECT bucket FROM rollup_buckets WHERE account_id = {account:String} \
+                        AND bucket + toIntervalMinute(grain) <= now() AND (grain > 1 OR bucket > now() - toIntervalHour(71)) \
+                        GROUP BY grain, bucket HAVING max(computed_at) <= max(changed_at))) + (SELECT countIf(NOT ready AND \
+                        NOT wide) FROM rollup_series FINAL WHERE account_id = {account:String}) + (SELECT count() = 0 FROM \
+                        rollup_series WHERE account_id = {account:String}) + (SELECT count() FROM system.mutations WHERE \
+                        table = 'events' AND database = currentDatabase() AND mutation_id NOT IN (SELECT mutation_id FROM \
+                        rollup_mutations))";
+    let mut app = App::from_lookup(&environment)?;
+    // One pass at a time.
+    app.pause = app.patience;
+    eventually("rollups are up to date", async || {
+        rollup_metrics::handle(&app).await?;
+        Ok(account.stack.clickhouse(OPEN, &[("account", &account.id)]).await? == "0")
+    })
+    .await
+}
