@@ -73,4 +73,8 @@ SELECT DISTINCT account_id, 60 AS grain, toStartOfHour(timestamp)
 FROM events
 UNION ALL
 SELECT DISTINCT account_id, 15 AS grain, toStartOfFifteenMinutes(timestamp)
-FROM events;
+FROM events
+UNION ALL
+SELECT DISTINCT account_id, 1 AS grain, toStartOfMinute(timestamp)
+FROM events
+WHERE timestamp > now() - INTERVAL 4 DAY;

@@ -10,6 +10,7 @@ mod footprint;
 mod input;
 mod invoke;
 mod local;
+mod metrics;
 mod pipeline;
 mod process;
 mod report;
@@ -24,7 +25,7 @@ use anyhow::{Result, bail};
 use crate::{local::Local, report::Figure};
 
 /// Every figure, in the order in which they are measured.
-const FIGURES: [&str; 6] = ["accept", "invoke", "start", "footprint", "search", "pipeline"];
+const FIGURES: [&str; 8] = ["accept", "invoke", "start", "footprint", "search", "metrics", "metrics-100m", "pipeline"];
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
@@ -65,6 +66,8 @@ async fn measure(name: &str) -> Result<Figure> {
             let local = Local::up().await?;
             let figure = match name {
                 "search" => search::measure(&local).await,
+                "metrics" => metrics::measure(&local, 10_000_000, 50.0).await,
+                "metrics-100m" => metrics::measure(&local, 100_000_000, 100.0).await,
                 _ => pipeline::measure(&local).await,
             };
             local.down()?;

@@ -31,10 +31,11 @@ async fn migrations_run_at_the_same_time_and_again() -> Result<()> {
     }
     assert_eq!(finish(migrate(&stack, &database, "400")?).await?, format!("{database} is up to date\n"));
     let changed = finish(migrate(&stack, &database, "30")?).await?;
-    assert_eq!(changed, "events now keeps 30 days\nrejected_events now keeps 30 days\n");
-    let kept =
-        "SELECT count() FROM system.tables WHERE database = {d:String} AND create_table_query LIKE '%IntervalDay(30)%'";
-    assert_eq!(stack.clickhouse(kept, &[("d", &database)]).await?, "2");
+    let expected = ["events", "rejected_events", "rollup_buckets", "rollups"];
+    assert_eq!(changed, expected.map(|table| format!("{table} now keeps 30 days\n")).concat());
+    let kept = "SELECT count() FROM system.tables WHERE database = {d:String} AND (create_table_query LIKE '%Day(30)%' OR \
+         create_table_query LIKE '%4, 30))%')";
+    assert_eq!(stack.clickhouse(kept, &[("d", &database)]).await?, "4");
     let fresh = "INSERT INTO {d:Identifier}.events (account_id, timestamp, event_name, properties) VALUES \
         ('a', now64(3), 'new', '{}'), ('a', now64(3) - INTERVAL 31 DAY, 'old', '{}')";
     stack.clickhouse(fresh, &[("d", &database)]).await?;

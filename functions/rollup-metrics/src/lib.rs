@@ -84,7 +84,7 @@ pub async fn handle(app: &App) -> Result<Done, RollupError> {
     let worked = work(app, started + patience).await;
     app.table.lease("rollup-metrics", &owner, (app.now)(), 0).await?;
     if let Ok(done) = &worked {
-        tracing::info!(passes = done.passes, buckets = done.buckets, series = done.series, "rollups are up to date");
+        tracing::info!(passes = done.passes, buckets = done.buckets, series = done.series, "rolled up");
     }
     worked
 }

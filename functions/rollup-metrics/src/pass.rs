@@ -26,37 +26,56 @@ pub(crate) async fn pass(app: &App, deadline: i64, done: &mut Done) -> Result<bo
         stale.starts.truncate(ended);
         by_account.entry(stale.account_id.clone()).or_default().push(stale);
     }
+    let asked = app.warehouse.asked_for_build().await?;
+    for account_id in &asked {
+        by_account.entry(account_id.clone()).or_default();
+    }
+    let mut by_account: Vec<(String, Vec<Due>)> = by_account.into_iter().collect();
+    // Another one is first each time, so that no account is always last.
+    let turn = usize::try_from(now / 1_000).unwrap_or(0) % by_account.len().max(1);
+    by_account.rotate_left(turn);
     for (account_id, mut due) in by_account {
         // Shortest first: recent answers gain most.
         due.sort_by_key(|due| due.grain);
-        let account = Account::new(app, &account_id).await?;
+        let account = Account::new(app, &account_id, deadline).await?;
         for due in &due {
             for starts in due.starts.chunks(CHUNK) {
-                if (app.now)() >= deadline {
+                if !account.compute(&account.plan, due.grain, starts, Note::Computed, done).await? {
                     return Ok(true);
                 }
-                account.compute(&account.plan, due.grain, starts, true).await?;
-                done.buckets += starts.len();
             }
         }
-        if !account.build(deadline, done).await? {
+        if !account.build(done).await? {
             return Ok(true);
+        }
+        if asked.contains(&account_id) {
+            app.warehouse.note_answered(&account_id, now).await?;
         }
     }
     Ok(is_busy)
+}
+
+/// What the computing of buckets is noted as.
+#[derive(Clone, Copy)]
+enum Note {
+    /// All series have seen all that had come.
+    Computed,
+    /// The series of the build begun then have.
+    Built(i64),
 }
 
 /// An account with what is to be kept of it.
 struct Account<'a> {
     app: &'a App,
     id: &'a str,
+    deadline: i64,
     plan: Plan,
     /// Series that are not complete, by the time since when they are being built.
     building: BTreeMap<i64, Vec<u64>>,
 }
 
 impl<'a> Account<'a> {
-    async fn new(app: &'a App, id: &'a str) -> Result<Self, RollupError> {
+    async fn new(app: &'a App, id: &'a str, deadline: i64) -> Result<Self, RollupError> {
         let kept = app.table.list(id).await?;
         let known = app.warehouse.series(id).await?;
         let is_wide = |id: u64| known.get(&id).is_some_and(|(state, _)| *state == SeriesState::Wide);
@@ -78,47 +97,63 @@ impl<'a> Account<'a> {
                 building.entry(*since).or_default().push(*id);
             }
         }
-        Ok(Self { app, id, plan, building })
+        Ok(Self { app, id, deadline, plan, building })
     }
 
-    /// Computes buckets, in halves if that takes too much at once.
-    async fn compute(&self, plan: &Plan, grain: Grain, starts: &[i64], note: bool) -> Result<(), RollupError> {
+    /// Computes buckets, in halves if that takes too much at once; false if time did not suffice for all.
+    async fn compute(
+        &self,
+        plan: &Plan,
+        grain: Grain,
+        starts: &[i64],
+        note: Note,
+        done: &mut Done,
+    ) -> Result<bool, RollupError> {
+        let warehouse = &self.app.warehouse;
+        // The latest first.
         let mut parts = vec![starts];
         while let Some(part) = parts.pop() {
-            let version = self.app.warehouse.clock().await?;
-            let wide = match self.app.warehouse.roll(self.id, plan, grain, part, version).await {
+            if (self.app.now)() >= self.deadline {
+                return Ok(false);
+            }
+            let version = warehouse.clock().await?;
+            let wide = match warehouse.roll(self.id, plan, grain, part, version).await {
                 Err(WarehouseError::OverLimits(_)) if part.len() > 1 => {
-                    let (left, right) = part.split_at(part.len() / 2);
-                    parts.extend([right, left]);
+                    let (earlier, later) = part.split_at(part.len() / 2);
+                    parts.extend([earlier, later]);
                     continue;
                 }
                 rolled => rolled?,
             };
             if !wide.is_empty() {
                 tracing::warn!(account.id = self.id, series = wide.len(), "series have too many keys to be kept");
-                self.app.warehouse.set_series(self.id, &wide, SeriesState::Wide).await?;
+                warehouse.set_series(self.id, &wide, SeriesState::Wide).await?;
             }
-            if note {
-                self.app.warehouse.note_computed(self.id, grain, part, version).await?;
+            match note {
+                Note::Built(since) => warehouse.note_built(self.id, since, grain, part).await?,
+                Note::Computed => {
+                    warehouse.note_computed(self.id, grain, part, version).await?;
+                    // The new series are part of the plan.
+                    for since in self.building.keys() {
+                        warehouse.note_built(self.id, *since, grain, part).await?;
+                    }
+                }
             }
+            done.buckets += part.len();
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Computes the history of series that are new; false if time did not suffice.
-    async fn build(&self, deadline: i64, done: &mut Done) -> Result<bool, RollupError> {
+    async fn build(&self, done: &mut Done) -> Result<bool, RollupError> {
         for (since, series) in &self.building {
             let plan = self.plan.only(|id| series.contains(&id));
             for complete in self.app.warehouse.complete(self.id, (self.app.now)()).await? {
                 let missing = self.app.warehouse.missing(self.id, *since, &complete).await?;
-                // The latest first.
                 for starts in missing.rchunks(CHUNK) {
-                    if (self.app.now)() >= deadline {
+                    if !self.compute(&plan, complete.grain, starts, Note::Built(*since), done).await? {
                         return Ok(false);
                     }
-                    self.compute(&plan, complete.grain, starts, false).await?;
-                    self.app.warehouse.note_built(self.id, *since, complete.grain, starts).await?;
-                    done.buckets += starts.len();
                 }
             }
             let known = self.app.warehouse.series(self.id).await?;

@@ -139,7 +139,7 @@ pub async fn answer(
         before.zip(query.compare.as_ref()).map(|(told, (_, buckets))| asker.assemble(buckets, told, only.as_deref()));
     let mut warnings = Vec::new();
     if query.clipped {
-        warnings.push("the range reaches back beyond how long events are kept, and was cut there");
+        warnings.push("the range, or the one to compare with, reaches back beyond how long events are kept: it was cut there, or left out");
     }
     Ok(AnswerOut {
         metric_id: question.metric_id,
@@ -158,7 +158,7 @@ pub async fn answer(
         }),
         as_of: time::format(now),
         source,
-        series: encode(series, before, query),
+        series: encode(&compiled, series, before, query),
         warnings,
     })
 }
@@ -224,14 +224,20 @@ impl Asker<'_> {
     }
 }
 
-fn encode(series: Answer, before: Option<Answer>, query: &Query) -> Vec<SeriesOut> {
+fn encode(compiled: &Compiled, series: Answer, before: Option<Answer>, query: &Query) -> Vec<SeriesOut> {
     let compared = before.is_some();
+    let starts = match (&query.compare, query.interval) {
+        (Some((_, buckets)), Some(_)) => buckets.starts.as_slice(),
+        _ => &[],
+    };
     let mut before: BTreeMap<Key, SeriesAnswer> =
         before.into_iter().flatten().map(|series| (series.key.clone(), series)).collect();
     let mut out = Vec::with_capacity(series.len());
     for series in series {
         let previous = before.remove(&series.key);
-        let previous = compared.then(|| previous_out(&series, previous));
+        // Of a group that was not there before, it was nothing that was.
+        let previous = previous.or_else(|| assemble(compiled, Vec::new(), starts, true).pop());
+        let previous = previous.filter(|_| compared).map(|previous| previous_out(&series, &previous));
         let (key, other) = match series.key {
             Key::All => (BTreeMap::new(), false),
             Key::Other => (BTreeMap::new(), true),
@@ -248,17 +254,12 @@ fn encode(series: Answer, before: Option<Answer>, query: &Query) -> Vec<SeriesOu
     out
 }
 
-fn previous_out(series: &SeriesAnswer, previous: Option<SeriesAnswer>) -> PreviousOut {
-    let total = previous.as_ref().map_or(Err(Reason::NoValues), |previous| previous.total);
-    let change = match (series.total, total) {
+fn previous_out(series: &SeriesAnswer, previous: &SeriesAnswer) -> PreviousOut {
+    let change = match (series.total, previous.total) {
         (Ok(now), Ok(before)) if before != 0.0 => Some((now - before) / before.abs()),
         _ => None,
     };
-    PreviousOut {
-        total: TotalOut::new(total),
-        change,
-        points: previous.map_or_else(Vec::new, |series| points(&series.points)),
-    }
+    PreviousOut { total: TotalOut::new(previous.total), change, points: points(&previous.points) }
 }
 
 fn points(points: &[analytics_domain::metric::Point]) -> Vec<PointOut> {

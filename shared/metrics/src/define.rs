@@ -144,7 +144,7 @@ async fn save(
     draft: Draft,
 ) -> Result<Defined, ApiError> {
     let events = app.warehouse.event_names(account_id, draft.now).await.map_err(errors::warehouse)?;
-    let vocabulary = metrics.vocabulary(events.clone());
+    let vocabulary = metrics.vocabulary(events.clone(), Some(&draft.id));
     let (formula, resolved) = compile(&definition, &vocabulary).map_err(invalid_fields)?;
     let metric = Metric {
         id: draft.id,
@@ -161,6 +161,7 @@ async fn save(
     })?;
     let warnings = warnings(app, account_id, &metric, &resolved, &events, draft.now).await?;
     app.table.put(account_id, &metric, revision).await.map_err(errors::table)?;
+    app.warehouse.ask_for_build(account_id).await.map_err(errors::warehouse)?;
     let metrics = metrics.with(metric.clone());
     Ok(Defined { metric: MetricOut::new(&metric, &metrics), resolved, warnings })
 }

@@ -85,7 +85,7 @@ impl Questions {
             true => app.warehouse.event_names(account_id, now).await.map_err(errors::warehouse)?,
             false => Vec::new(),
         };
-        let vocabulary = metrics.vocabulary(events);
+        let vocabulary = metrics.vocabulary(events, None);
         let mut questions = Vec::new();
         for (pointer, query) in &asked {
             match question(query, &metrics, &vocabulary) {

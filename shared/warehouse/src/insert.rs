@@ -63,7 +63,10 @@ impl EventWarehouse {
             // The first merge makes these, a few seconds later. Until then the few new rows are looked through without.
             .with_setting("exclude_materialize_skip_indexes_on_insert", "text_pairs,property_words")
             // Two paths of one name ({"a":{"b":1},"a.b":2}) keep the first.
-            .with_setting("type_json_skip_duplicated_paths", "1");
+            .with_setting("type_json_skip_duplicated_paths", "1")
+            // A text that looks like a date stays a text.
+            .with_setting("input_format_try_infer_dates", "0")
+            .with_setting("input_format_try_infer_datetimes", "0");
         let mut rejected = self.insert::<RejectedRow>("rejected_events").await?;
         let mut minutes = BTreeSet::new();
         for message in messages {

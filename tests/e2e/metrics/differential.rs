@@ -303,7 +303,7 @@ impl<'s> Case<'s> {
     }
 }
 
-fn check(formula: &Formula, events: &[&Event], found: &Value) -> Result<()> {
+pub fn check(formula: &Formula, events: &[&Event], found: &Value) -> Result<()> {
     let wanted = formula.value(events);
     let found = found.as_f64();
     let equal = match (wanted, found) {

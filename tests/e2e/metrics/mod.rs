@@ -1,8 +1,9 @@
 //! Metrics: defining, reading, and agreeing with the events whatever happens.
 
+pub mod built_in;
 mod define;
 mod differential;
-mod plain;
+pub mod plain;
 
 use analytics_platform::config::environment;
 use anyhow::Result;

@@ -12,19 +12,30 @@ use serde_json::{Map, Value, json};
 /// An event as sent.
 #[derive(Clone, Debug)]
 pub struct Event {
-    pub name: &'static str,
+    pub name: String,
     pub id: String,
     /// Epoch milliseconds.
     pub at: i64,
-    pub user: Option<&'static str>,
+    pub user: Option<String>,
     pub properties: Map<String, Value>,
 }
 
 impl Event {
+    /// As read from what was sent.
+    pub fn from_json(event: &Value) -> Option<Self> {
+        Some(Self {
+            name: event["eventName"].as_str()?.to_owned(),
+            id: event["eventId"].as_str()?.to_owned(),
+            at: analytics_domain::time::parse(event["timestamp"].as_str()?)?,
+            user: event["userId"].as_str().map(str::to_owned),
+            properties: event["properties"].as_object().cloned().unwrap_or_default(),
+        })
+    }
+
     pub fn json(&self) -> Value {
         let mut event =
             json!({"eventName": self.name, "eventId": self.id, "timestamp": self.at, "properties": self.properties});
-        if let Some(user) = self.user {
+        if let Some(user) = &self.user {
             event["userId"] = json!(user);
         }
         event
@@ -33,7 +44,7 @@ impl Event {
     /// A property as text.
     pub fn text(&self, path: &str) -> Option<String> {
         if path == "$userId" {
-            return self.user.map(str::to_owned);
+            return self.user.clone();
         }
         match self.properties.get(path)? {
             Value::String(text) => Some(text.clone()),
@@ -80,7 +91,9 @@ impl Filter {
             Self::Contains(path, part) => {
                 event.text(path).is_some_and(|text| text.to_lowercase().contains(&part.to_lowercase()))
             }
-            Self::Exists(path) => event.properties.get(*path).is_some_and(|value| !value.is_null()),
+            Self::Exists(path) => {
+                event.properties.get(*path).is_some_and(|value| !value.is_null() && !value.is_object())
+            }
             Self::Not(part) => !part.holds(event),
             Self::And(left, right) => left.holds(event) && right.holds(event),
             Self::Or(left, right) => left.holds(event) || right.holds(event),
@@ -268,6 +281,8 @@ pub fn event() -> impl Strategy<Value = Event> {
         Just(json!("12")),
         Just(json!(true)),
         Just(json!(null)),
+        Just(json!([1, 2])),
+        Just(json!({"of": 1})),
     ];
     (
         prop::sample::select(NAMES.to_vec()),
@@ -296,7 +311,7 @@ pub fn event() -> impl Strategy<Value = Event> {
                 }
             }
             properties.insert("flag".to_owned(), json!(flag));
-            Event { name, id: String::new(), at: age, user, properties }
+            Event { name: name.to_owned(), id: String::new(), at: age, user: user.map(str::to_owned), properties }
         })
 }
 

@@ -18,6 +18,16 @@ impl Grain {
     /// Longest first.
     pub const ALL: [Self; 3] = [Self::Hour, Self::Quarter, Self::Minute];
 
+    /// The lengths in which a split by so many dimensions is kept, longest first. Split by several, short buckets would hold
+    /// about as many keys as events.
+    #[must_use]
+    pub const fn kept_of(dimensions: usize) -> &'static [Self] {
+        match dimensions {
+            0 | 1 => &Self::ALL,
+            _ => &[Self::Hour],
+        }
+    }
+
     /// Milliseconds.
     #[must_use]
     pub const fn length(self) -> i64 {
@@ -73,9 +83,10 @@ pub struct Piece {
 /// Cuts a range into pieces: the longest stored buckets that fit and are complete, then shorter ones, then events. Pieces
 /// come in order, fill the range, and none holds a part of a stored bucket.
 ///
-/// `cuts` are the moments within the range that no piece may reach across, ascending.
+/// `cuts` are the moments within the range that no piece may reach across, ascending. `grains` are the lengths that are kept,
+/// longest first.
 #[must_use]
-pub fn cover(range: Range, cuts: &[EpochMillis], freshness: &Freshness) -> Vec<Piece> {
+pub fn cover(range: Range, cuts: &[EpochMillis], freshness: &Freshness, grains: &[Grain]) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
     let first = cuts.partition_point(|cut| *cut <= range.from);
     let within = cuts[first..].iter().copied().take_while(|cut| *cut < range.to);
@@ -83,7 +94,7 @@ pub fn cover(range: Range, cuts: &[EpochMillis], freshness: &Freshness) -> Vec<P
     let odd = within.filter(|cut| Grain::Hour.floor(*cut) != *cut);
     let mut from = range.from;
     for to in odd.chain([range.to]) {
-        fill(Range { from, to }, &Grain::ALL, freshness, &mut pieces);
+        fill(Range { from, to }, grains, freshness, &mut pieces);
         from = to;
     }
     pieces
@@ -136,7 +147,7 @@ mod tests {
     fn pieces(from: i64, to: i64, stale: &[(Grain, i64)]) -> Vec<(Option<Grain>, i64, i64)> {
         let stale = stale.iter().map(|(grain, minute)| (*grain, NOON + minute * MINUTE)).collect();
         let range = Range { from: NOON + from * MINUTE, to: NOON + to * MINUTE };
-        cover(range, &[], &Freshness { stale, minutes_from: 0 })
+        cover(range, &[], &Freshness { stale, minutes_from: 0 }, &Grain::ALL)
             .into_iter()
             .map(|piece| (piece.grain, (piece.range.from - NOON) / MINUTE, (piece.range.to - NOON) / MINUTE))
             .collect()
@@ -173,18 +184,20 @@ mod tests {
             from in 0_i64..400, length in 1_i64..400, seconds in 0_i64..60, minutes_from in 0_i64..300,
             stale in prop::collection::btree_set((prop::sample::select(Grain::ALL.to_vec()), 0_i64..800), 0..40),
             cuts in prop::collection::btree_set(0_i64..800, 0..10),
+            grains in prop::sample::select(vec![&Grain::ALL[..], &Grain::ALL[..1], &[]]),
         ) {
             let range = Range { from: NOON + from * MINUTE + seconds * 1_000, to: NOON + (from + length) * MINUTE };
             prop_assume!(range.from < range.to);
             let stale = stale.into_iter().map(|(grain, minute)| (grain, grain.floor(NOON + minute * MINUTE))).collect();
             let freshness = Freshness { stale, minutes_from: NOON + minutes_from * MINUTE };
             let cuts: Vec<i64> = cuts.into_iter().map(|minute| NOON + minute * MINUTE).collect();
-            let pieces = cover(range, &cuts, &freshness);
+            let pieces = cover(range, &cuts, &freshness, grains);
             let mut reached = range.from;
             for piece in &pieces {
                 prop_assert_eq!(piece.range.from, reached);
                 reached = piece.range.to;
                 let Some(grain) = piece.grain else { continue };
+                prop_assert!(grains.contains(&grain));
                 let mut start = piece.range.from;
                 prop_assert!(grain != Grain::Minute || start >= freshness.minutes_from);
                 while start < piece.range.to {

@@ -28,7 +28,7 @@ pub enum Test {
     Compare(Comparison, Literal),
     /// The text holds this one; upper and lower case are the same.
     Contains(String),
-    /// There is a value, whatever it is.
+    /// There is a value: a text, a number, a flag or a list. An object is not one, the values within are.
     Exists,
 }
 

@@ -82,11 +82,11 @@ impl Metrics {
         self.own.iter().filter(|metric| metric.id != id && metric.uses().contains(&id)).collect()
     }
 
-    /// What formulas can name, where these events have come. A metric does not know itself.
+    /// What formulas can name, where these events have come; `own` is the metric that is being changed.
     #[must_use]
-    pub fn vocabulary(&self, events: Vec<String>) -> Vocabulary {
+    pub fn vocabulary(&self, events: Vec<String>, own: Option<&str>) -> Vocabulary {
         let metrics = self.all().map(|metric| (metric.id.clone(), metric.definition.name.clone())).collect();
-        Vocabulary { metrics, events }
+        Vocabulary { metrics, events, own: own.map(str::to_owned) }
     }
 
     /// This and the metrics with `changed` in it, new or in place of the one of its id.
@@ -257,7 +257,7 @@ mod tests {
             dimensions: Vec::new(),
             description: String::new(),
         };
-        let (formula, _) = compile(&definition, &among.vocabulary(Vec::new())).expect("compiles");
+        let (formula, _) = compile(&definition, &among.vocabulary(Vec::new(), Some(id))).expect("compiles");
         Metric { id: id.to_owned(), definition, formula, version: 1, created_at: 0, updated_at: 0 }
     }
 
@@ -282,6 +282,16 @@ mod tests {
         let own = metric("a", Kind::Gauge, "a * 2", &metrics);
         assert_eq!(metrics.check(&own).expect_err("refused").code, "cycle");
         assert_eq!(metrics.users_of("a").len(), 1);
+    }
+
+    #[test]
+    fn a_metric_with_the_name_of_an_event_is_made_of_the_event() {
+        let metrics = Metrics::new(Vec::new());
+        let metrics = metrics.with(metric("sent", Kind::Gauge, "sent", &metrics));
+        let again = metric("sent", Kind::Gauge, "sent", &metrics);
+        metrics.check(&again).expect("is no circle");
+        assert_eq!(again.uses(), [""; 0]);
+        assert_eq!(metric("other", Kind::Gauge, "sent", &metrics).uses(), ["sent"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::{
     buckets::{self, Buckets, Compare, INTERVALS, Interval, PERIODS, Range, moment, period, zone},
     definition::{DIMENSIONS, check_path},
     filter::Filter,
+    resolve::MOST_TESTS,
     syntax::parse_filter,
 };
 use crate::{search::ParameterError, time, time::EpochMillis};
@@ -15,8 +16,6 @@ const GROUPS: usize = 10;
 const MOST_GROUPS: usize = 100;
 /// Groups times buckets.
 const MOST_POINTS: usize = 50_000;
-/// Tests in a filter, values of sets counted.
-const MOST_TESTS: usize = 200;
 
 /// Which groups come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +46,7 @@ pub struct Query {
     /// The range to compare with, cut in the same way.
     pub compare: Option<(Compare, Buckets)>,
     pub ranking: Ranking,
-    /// Whether the range was cut where retention ends.
+    /// Whether the range was cut where retention ends, or the one to compare with was left out for it.
     pub clipped: bool,
 }
 
@@ -129,10 +128,14 @@ impl QueryDraft {
             Some(cut) if cut.starts.len() * shown > MOST_POINTS => reader.too_many(interval, MOST_POINTS / shown),
             _ => {}
         }
-        let compare = comparison.and_then(|comparison| {
+        let other = comparison.and_then(|comparison| {
             let other = comparison.of(range, self.period.as_deref(), &zone)?;
-            Some((comparison, cut(other).ok()?))
+            Some((comparison, other))
         });
+        // Half of what was is no measure for what is.
+        let clipped = clipped || other.is_some_and(|(_, other)| other.from < kept_from);
+        let kept = other.filter(|(_, other)| other.from >= kept_from);
+        let compare = kept.and_then(|(comparison, other)| Some((comparison, cut(other).ok()?)));
         match found {
             Some(buckets) if reader.errors.is_empty() => {
                 Ok(Query { buckets, interval, zone, zone_name, group_by, filter, compare, ranking, clipped })

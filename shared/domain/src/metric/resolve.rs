@@ -12,6 +12,9 @@ use super::{
 };
 use crate::catalogue;
 
+/// Tests of one filter, values of sets counted.
+pub(super) const MOST_TESTS: usize = 200;
+
 /// What a name in a formula stands for.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -31,6 +34,8 @@ pub struct Vocabulary {
     pub metrics: Vec<(String, String)>,
     /// Names of events that have come.
     pub events: Vec<String>,
+    /// Id of the metric that is being changed: its name means an event of that name rather than itself.
+    pub own: Option<String>,
 }
 
 /// What one name turned out to be.
@@ -121,8 +126,15 @@ fn term(
         Some(own) => own.clone().and(filters),
         None => filters.clone(),
     };
+    if let Some(problem) = check_paths(input, &filter) {
+        return Err(Meaningless::new(at, "invalid_name", problem));
+    }
     let name = &input.name.text;
-    if let Some((id, _)) = vocabulary.metrics.iter().find(|(id, metric)| id == name || metric == name) {
+    let named = vocabulary.metrics.iter().find(|(id, metric)| id == name || metric == name);
+    let is_event = |id: &String| {
+        vocabulary.own.as_ref() == Some(id) && event_name(name, input.name.quoted, at, vocabulary).is_ok()
+    };
+    if let Some((id, _)) = named.filter(|(id, _)| !is_event(id)) {
         if input.function.is_some() || input.property.is_some() {
             let message = format!("`{name}` is a metric: it stands by its name alone, without function or property");
             return Err(Meaningless::new(at, "metric_misused", message));
@@ -139,11 +151,6 @@ fn term(
         let function = function.name();
         let message = format!("{function} needs a property: {function}({name}.property)");
         return Err(Meaningless::new(at, "property_needed", message));
-    }
-    if let Some(property) = &input.property
-        && let Err(message) = super::definition::check_path(property)
-    {
-        return Err(Meaningless::new(at, "invalid_name", message));
     }
     let holds_objects = matches!(function, Function::First | Function::Last);
     if input.by.is_some() && !holds_objects {
@@ -163,13 +170,23 @@ fn term(
     Ok(Term::Events(Input { event_name, function, property, object, filter }))
 }
 
+/// What is wrong with the names of properties, or with how many tests there are.
+fn check_paths(input: &InputNode, filter: &Filter) -> Option<String> {
+    if filter.size() > MOST_TESTS {
+        return Some(format!("more than {MOST_TESTS} tests on one input"));
+    }
+    let own = input.property.iter().chain(&input.by).map(String::as_str);
+    own.chain(filter.paths()).find_map(|path| super::definition::check_path(path).err())
+}
+
 /// The event that a name means.
 fn event_name(name: &str, quoted: bool, at: usize, vocabulary: &Vocabulary) -> Result<String, Meaningless> {
     let known = || {
         let catalogue = catalogue::EVENTS.iter().flat_map(|(_, names)| names.iter().copied());
         catalogue.chain(vocabulary.events.iter().map(String::as_str))
     };
-    if known().any(|event| event == name) {
+    // In quotes, a name is meant as it stands, whether or not such an event has come yet.
+    if quoted || known().any(|event| event == name) {
         return Ok(name.to_owned());
     }
     let ending = format!("_{name}");
@@ -183,10 +200,6 @@ fn event_name(name: &str, quoted: bool, at: usize, vocabulary: &Vocabulary) -> R
             let message = format!("`{name}` may mean {}: write which", several.join(" or "));
             return Err(Meaningless::new(at, "ambiguous_name", message));
         }
-    }
-    // In quotes, a name is meant as it stands, whether or not such an event has come yet.
-    if quoted {
-        return Ok(name.to_owned());
     }
     let metrics = vocabulary.metrics.iter().map(|(id, _)| id.as_str());
     let nearest = nearest(name, known().chain(metrics));
@@ -272,7 +285,12 @@ mod tests {
         let events = events.iter().map(|name| (*name).to_owned()).collect();
         let metrics = vec![("delivery_rate".to_owned(), "Delivery rate".to_owned())];
         let formula = parse_formula(formula).expect("can be read");
-        resolve(&formula, Aggregation(Function::Average), &Filter::EVERYTHING, &Vocabulary { metrics, events })
+        resolve(
+            &formula,
+            Aggregation(Function::Average),
+            &Filter::EVERYTHING,
+            &Vocabulary { metrics, events, own: None },
+        )
     }
 
     fn means(formula: &str, events: &[&str]) -> Vec<String> {
@@ -285,6 +303,7 @@ mod tests {
         assert_eq!(means("sent", &["sent"]), ["sent"], "an event of the very name comes first");
         assert_eq!(means("\"Delivery rate\" + delivery_rate", &[]), ["delivery_rate", "delivery_rate"]);
         assert_eq!(means("\"webinar attended\"", &[]), ["webinar attended"]);
+        assert_eq!(means("\"sent\"", &[]), ["sent"], "in quotes a name is meant as it stands");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::{
 use crate::{EventWarehouse, WarehouseError, statement::Statement};
 
 /// Parts of a time range that one statement reads from. A range in more pieces is read from the events.
-const MOST_PIECES: usize = 60;
+const MOST_PIECES: usize = 200;
 
 /// Measures over time.
 #[derive(Clone, Copy, Debug)]
@@ -99,10 +99,7 @@ impl EventWarehouse {
             true => None,
             false => Some(self.known(account_id, range, &odd, &ids, asked.now).await?),
         };
-        let pieces = match known.as_ref().and_then(|known| known.freshness.as_ref()) {
-            Some(freshness) => pieces(range, &odd, freshness),
-            None => events_only.to_vec(),
-        };
+        let freshness = known.as_ref().and_then(|known| known.freshness.as_ref());
         let (mut rolled, mut raw) = (false, false);
         let mut statement = Statement::default();
         merged(&mut statement, asked, |statement| {
@@ -111,12 +108,17 @@ impl EventWarehouse {
                 let ready = series
                     .as_ref()
                     .filter(|series| known.as_ref().is_some_and(|known| known.ready.contains(&series.id())));
-                let pieces = if ready.is_some() { &pieces } else { &events_only.to_vec() };
+                let pieces = match (ready, freshness) {
+                    (Some(series), Some(freshness)) => {
+                        pieces(range, &odd, freshness, Grain::kept_of(series.dimensions.len()))
+                    }
+                    _ => events_only.to_vec(),
+                };
                 if let Some(series) = ready
                     && pieces.iter().any(|piece| piece.grain.is_some())
                 {
                     union(statement, &mut is_first);
-                    of_rollups(statement, account_id, place, series, asked, pieces);
+                    of_rollups(statement, account_id, place, series, asked, &pieces);
                     rolled = true;
                 }
                 let ranges: Vec<Range> =
@@ -145,8 +147,8 @@ fn union(statement: &mut Statement, is_first: &mut bool) {
     }
 }
 
-fn pieces(range: Range, cuts: &[i64], freshness: &Freshness) -> Vec<Piece> {
-    let pieces = cover(range, cuts, freshness);
+fn pieces(range: Range, cuts: &[i64], freshness: &Freshness, grains: &[Grain]) -> Vec<Piece> {
+    let pieces = cover(range, cuts, freshness, grains);
     if pieces.len() <= MOST_PIECES {
         return pieces;
     }

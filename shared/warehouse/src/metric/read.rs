@@ -25,11 +25,8 @@ pub(super) fn text(statement: &mut Statement, source: Source<'_>, path: &str) {
         (Source::Events, "$locale") => drop(statement.push("nullIf(toString(locale), '')")),
         (Source::Events, "$eventType") => drop(statement.push("nullIf(toString(event_type), '')")),
         (Source::Events, _) => {
-            statement.push("coalesce(").property(path, "`String`");
-            statement.push(", toString(").property(path, "`Int64`");
-            statement.push("), toString(").property(path, "`Float64`");
-            statement.push("), toString(").property(path, "`Bool`");
-            statement.push("), toString(").property(path, "`UInt64`").push("))");
+            statement.push("if(startsWith(dynamicType(props.").identifier(path);
+            statement.push("), 'Array'), NULL, CAST(props.").identifier(path).push(", 'Nullable(String)'))");
         }
     }
 }

@@ -13,6 +13,8 @@ use super::{
 };
 use crate::{EventWarehouse, WarehouseError, classify, statement::Statement};
 
+/// Stands among an account's series while somebody wants them looked at.
+const REQUEST: u64 = 0;
 /// Keys of one series in one bucket. A series that has more is not kept.
 const MOST_KEYS: usize = 20_000;
 /// What one computation may take. Longer than a question's: nobody waits for it.
@@ -62,6 +64,15 @@ impl Plan {
     #[must_use]
     pub fn series(&self) -> BTreeMap<u64, Series> {
         series_of(self.entries.iter()).map(|series| (series.id(), series)).collect()
+    }
+
+    /// The part of it that is kept in buckets of this length.
+    fn kept_in(&self, grain: Grain) -> Self {
+        let entries = self.entries.iter().filter_map(|(measure, sets)| {
+            let sets: Vec<_> = sets.iter().filter(|set| Grain::kept_of(set.len()).contains(&grain)).cloned().collect();
+            (!sets.is_empty()).then(|| (measure.clone(), sets))
+        });
+        Self { entries: entries.collect() }
     }
 
     /// The part of it that makes up the series for which `wanted` holds.
@@ -284,7 +295,7 @@ impl EventWarehouse {
         }
         let mut statement = Statement::default();
         statement.push("SELECT series, ready, wide, changed_at FROM rollup_series FINAL WHERE account_id = ");
-        statement.text(account_id);
+        statement.text(account_id).push(" AND series != ").id(REQUEST);
         let found: Vec<Found> = self.ask(&statement).await?;
         let state = |found: &Found| match (found.ready, found.wide) {
             (_, true) => SeriesState::Wide,
@@ -332,6 +343,35 @@ impl EventWarehouse {
         insert.end().await.map_err(classify)
     }
 
+    /// Asks that the series of an account be looked at, whether or not events come.
+    ///
+    /// # Errors
+    /// If ClickHouse has not confirmed it.
+    pub async fn ask_for_build(&self, account_id: &str) -> Result<(), WarehouseError> {
+        self.set_series(account_id, &[REQUEST], SeriesState::Building).await
+    }
+
+    /// Notes that what was asked for before this moment is built.
+    ///
+    /// # Errors
+    /// If ClickHouse has not confirmed it.
+    pub async fn note_answered(&self, account_id: &str, asked_before: i64) -> Result<(), WarehouseError> {
+        let mut statement = Statement::default();
+        statement.push("INSERT INTO rollup_series (account_id, series, ready, changed_at) SELECT ").text(account_id);
+        statement.push(", ").id(REQUEST).push(", true, ").time(asked_before);
+        self.execute(&statement).await
+    }
+
+    /// Accounts whose series are to be looked at.
+    ///
+    /// # Errors
+    /// If ClickHouse does not answer.
+    pub async fn asked_for_build(&self) -> Result<Vec<String>, WarehouseError> {
+        let mut statement = Statement::default();
+        statement.push("SELECT account_id FROM rollup_series FINAL WHERE NOT ready AND series = ").id(REQUEST);
+        self.ask(&statement).await
+    }
+
     /// Notes what is known of some series.
     ///
     /// # Errors
@@ -366,6 +406,7 @@ impl EventWarehouse {
             return Err(WarehouseError::OverLimits(format!("{events} events")));
         }
         let has_come = |entry: &&Entry| come.iter().any(|(name, _)| *name == entry.0.event_name);
+        let plan = plan.kept_in(grain);
         let (entries, without): (Vec<&Entry>, Vec<&Entry>) = plan.entries.iter().partition(has_come);
         // The buckets count as computed only later, so it does not matter that their series come one after another.
         for entries in entries.chunks(MEASURES) {
