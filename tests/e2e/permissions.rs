@@ -50,8 +50,7 @@ impl Iam {
         Ok(text)
     }
 
-    /// The inline policy of every function that has one.
-    /// Those that let a schedule call a function are none.
+    /// The inline policy of every function that has one. Those that let a schedule call a function are none.
     async fn policies(&self) -> Result<Vec<Policy>> {
         let mut policies = Vec::new();
         for role in tagged(&self.call("ListRoles", &[]).await?, "RoleName") {
@@ -183,9 +182,9 @@ async fn rolls_up(stack: &Stack, reads: bool) -> Result<bool> {
     let started = Instant::now();
     loop {
         let answer = Client::new().post(&url).body("{}").send().await?;
-        let failed = answer.headers().contains_key("x-amz-function-error");
         let done: Value = answer.json().await?;
-        if failed || !reads || done["elsewhere"] == false || started.elapsed() > PATIENCE {
+        let failed = done["errorMessage"].is_string();
+        if failed || !reads || done["elsewhere"] == false || started.elapsed() > 2 * PATIENCE {
             return Ok(!failed);
         }
         tokio::time::sleep(Duration::from_millis(500)).await;

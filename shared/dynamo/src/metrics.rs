@@ -64,7 +64,7 @@ impl MetricTable {
                     continue;
                 }
                 let metric = item.get("metric").and_then(|value| value.as_s().ok());
-                let metric = metric.and_then(|metric| serde_json::from_str(metric).ok());
+                let metric = metric.and_then(|metric| Metric::from_json(metric).ok());
                 kept.metrics.push(metric.ok_or(TableError::Corrupt("a metric cannot be read"))?);
             }
             start = page.last_evaluated_key().cloned();

@@ -17,6 +17,9 @@ use crate::{
 /// Different values of a dimension from which on an answer split by it is slow and rarely of use.
 const MANY_VALUES: u64 = 1_000;
 
+/// Bytes that a metric takes in the table, of which one item has at most 400 KB.
+const LARGEST: usize = 350_000;
+
 /// A metric as answers show it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -159,6 +162,10 @@ async fn save(
             if problem.code == "not_additive" || problem.code == "not_a_distribution" { "/type" } else { "/formula" };
         invalid_fields(vec![problem.into_problem(pointer, &metric.definition.formula)])
     })?;
+    if serde_json::to_string(&metric).map_or(0, |json| json.len()) > LARGEST {
+        let detail = "the formula and its filters are too large to be kept: take parts of it into metrics of their own";
+        return Err(invalid_fields(vec![Problem::new("/formula", "too_large", detail)]));
+    }
     let warnings = warnings(app, account_id, &metric, &resolved, &events, draft.now).await?;
     app.table.put(account_id, &metric, revision).await.map_err(errors::table)?;
     app.warehouse.ask_for_build(account_id).await.map_err(errors::warehouse)?;

@@ -32,6 +32,18 @@ pub struct Metric {
 }
 
 impl Metric {
+    /// Reads what was written with Serde: however deep the formula is, as parsers have set bounds to that.
+    ///
+    /// # Errors
+    /// If it is no metric.
+    pub fn from_json(text: &str) -> serde_json::Result<Self> {
+        let mut json = serde_json::Deserializer::from_str(text);
+        json.disable_recursion_limit();
+        let metric = Self::deserialize(&mut json)?;
+        json.end()?;
+        Ok(metric)
+    }
+
     /// The metrics that its formula names.
     #[must_use]
     pub fn uses(&self) -> Vec<&str> {
@@ -196,6 +208,12 @@ pub fn compile(
     let formula = parse_formula(&definition.formula)
         .map_err(|error| problems.push(Problem::new("/formula", error.code, error.explain(&definition.formula))));
     match formula {
+        // Each input takes a copy of the filters along.
+        Ok(formula) if formula.inputs().len() > INPUTS => {
+            let detail = format!("the formula takes {} inputs: {INPUTS} are the most", formula.inputs().len());
+            problems.push(Problem::new("/formula", "too_many_inputs", detail));
+            Err(problems)
+        }
         Ok(formula) if problems.is_empty() => resolve(&formula, definition.aggregation, &filters, vocabulary)
             .map_err(|problem| vec![problem.into_problem("/formula", &definition.formula)]),
         _ => Err(problems),
@@ -303,6 +321,23 @@ mod tests {
         let error = metrics.check(&metric("a", Kind::Gauge, "sent / failed", &metrics)).expect_err("refused");
         assert_eq!(error.code, "not_additive");
         assert!(error.message.starts_with("b uses it"), "{}", error.message);
+    }
+
+    #[test]
+    fn the_deepest_metric_is_read_as_it_was_written() {
+        use super::super::{DEEPEST, OPERATORS};
+        let filter = format!("{}a{}", "(b or c and ".repeat(DEEPEST - 1), ")".repeat(DEEPEST - 1));
+        let metrics = Metrics::new(Vec::new());
+        for formula in [
+            format!("sent{{{filter}}}{}", " + 1".repeat(OPERATORS)),
+            format!("{}sent{}{}", "(1 + ".repeat(DEEPEST), ")".repeat(DEEPEST), " + 1".repeat(OPERATORS - DEEPEST)),
+        ] {
+            let metric = metric("a", Kind::Gauge, &formula, &metrics);
+            let json = serde_json::to_string(&metric).expect("can be written");
+            assert_eq!(Metric::from_json(&json).expect("can be read"), metric);
+        }
+        let error = parse_formula(&format!("sent{}", " + 1".repeat(OPERATORS + 1))).expect_err("refused");
+        assert_eq!(error.code, "too_many_operators");
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub use graph::{Metric, Metrics, compile, dimension_sets};
 pub use input::{Input, Measure, Of, Reason, Series, State};
 pub use query::{Order, Query, QueryDraft, Ranking};
 pub use resolve::{Meaningless, Resolved, ResolvedKind, Term, Vocabulary, check_kind, resolve};
-pub use syntax::{DEEPEST, Function, InputNode, Node, Operator, SyntaxError, parse_filter, parse_formula};
+pub use syntax::{DEEPEST, Function, InputNode, Node, OPERATORS, Operator, SyntaxError, parse_filter, parse_formula};
 pub use token::LONGEST;
 
 /// The event's own fields that formulas, filters and dimensions can read like properties.

@@ -23,6 +23,8 @@ use super::{
 
 /// Parentheses within parentheses.
 pub const DEEPEST: usize = 64;
+/// `+`, `-`, `*` and `/` of one formula: each makes the tree deeper, and metrics stand within metrics.
+pub const OPERATORS: usize = 100;
 
 /// Why a formula or filter cannot be read, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -231,11 +233,12 @@ struct Parser {
     tokens: Vec<Placed>,
     next: usize,
     depth: usize,
+    operators: usize,
 }
 
 impl Parser {
     fn new(text: &str) -> Result<Self, SyntaxError> {
-        Ok(Self { tokens: tokens(text)?, next: 0, depth: 0 })
+        Ok(Self { tokens: tokens(text)?, next: 0, depth: 0, operators: 0 })
     }
 
     fn token(&self) -> &Token {
@@ -305,6 +308,16 @@ impl Parser {
         parsed
     }
 
+    /// Passes an operator.
+    fn operate(&mut self) -> Result<(), SyntaxError> {
+        if self.operators == OPERATORS {
+            return Err(self.error("too_many_operators", format!("more than {OPERATORS} operators in one formula")));
+        }
+        self.operators += 1;
+        self.advance();
+        Ok(())
+    }
+
     fn formula(&mut self) -> Result<Node<InputNode>, SyntaxError> {
         let mut node = self.term()?;
         loop {
@@ -313,7 +326,7 @@ impl Parser {
                 Token::Sign("-") => Operator::Subtract,
                 _ => return Ok(node),
             };
-            self.advance();
+            self.operate()?;
             node = Node::Binary(operator, Box::new(node), Box::new(self.term()?));
         }
     }
@@ -326,7 +339,7 @@ impl Parser {
                 Token::Sign("/") => Operator::Divide,
                 _ => return Ok(node),
             };
-            self.advance();
+            self.operate()?;
             let at = self.at();
             let factor = self.factor()?;
             if operator == Operator::Divide && factor.constant() == Some(0.0) {
