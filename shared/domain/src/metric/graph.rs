@@ -7,8 +7,9 @@ use super::{
     definition::{Aggregation, Definition, Kind},
     filter::Filter,
     input::Input,
+    parser::{parse_filter, parse_formula},
     resolve::{Meaningless, Resolved, Term, Vocabulary, resolve},
-    syntax::{Function, Node, parse_filter, parse_formula},
+    syntax::{Function, Node},
 };
 use crate::time::EpochMillis;
 

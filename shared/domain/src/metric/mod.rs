@@ -11,6 +11,7 @@ mod definition;
 pub mod filter;
 mod graph;
 mod input;
+mod parser;
 mod query;
 mod resolve;
 pub mod sketch;
@@ -23,9 +24,10 @@ pub use definition::{Aggregation, DIMENSIONS, Definition, Kind, METRICS, Problem
 pub use filter::Filter;
 pub use graph::{Metric, Metrics, compile, dimension_sets};
 pub use input::{Input, Measure, Of, Reason, Series, State};
+pub use parser::{DEEPEST, OPERATORS, parse_filter, parse_formula};
 pub use query::{Order, Query, QueryDraft, Ranking};
 pub use resolve::{Meaningless, Resolved, ResolvedKind, Term, Vocabulary, check_kind, resolve};
-pub use syntax::{DEEPEST, Function, InputNode, Node, OPERATORS, Operator, SyntaxError, parse_filter, parse_formula};
+pub use syntax::{Function, InputNode, Node, Operator, SyntaxError};
 pub use token::LONGEST;
 
 /// The event's own fields that formulas, filters and dimensions can read like properties.

@@ -6,8 +6,8 @@ use super::{
     buckets::{self, Buckets, Compare, INTERVALS, Interval, PERIODS, Range, moment, period, zone},
     definition::{DIMENSIONS, check_path},
     filter::Filter,
+    parser::parse_filter,
     resolve::MOST_TESTS,
-    syntax::parse_filter,
 };
 use crate::{search::ParameterError, time, time::EpochMillis};
 

@@ -279,7 +279,7 @@ impl Meaningless {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::syntax::parse_formula, *};
+    use super::{super::parser::parse_formula, *};
 
     fn resolved(formula: &str, events: &[&str]) -> Result<(Node<Term>, Vec<Resolved>), Meaningless> {
         let events = events.iter().map(|name| (*name).to_owned()).collect();

@@ -323,3 +323,52 @@ fn cell(row: FoundCell, asked: &Asked<'_>) -> Cell {
     };
     Cell { measure, key, bucket: (row.whole == 0).then_some(row.bucket), state }
 }
+
+#[cfg(test)]
+mod tests {
+    use analytics_domain::metric::{buckets::Range, parse_filter};
+
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_user_says_becomes_part_of_the_statement() {
+        let evil = "x') OR 1=1 --`{p0:String}?";
+        let quoted = format!("\"{evil}\"");
+        let tests = ["=", "!=", "<", ">=", "contains"].map(|test| format!("{quoted} {test} {quoted}"));
+        let text = format!("({}) and {quoted} in ({quoted}, 5) and {quoted} exists", tests.join(" or "));
+        let filter = parse_filter(&text).expect("can be read");
+        let name = || evil.to_owned();
+        let buckets = Buckets::whole(Range { from: 0, to: 7_200_000 });
+        let measures: Vec<Measure> = [
+            Of::Events,
+            Of::Numbers(name()),
+            Of::Distribution(name()),
+            Of::Uniques(name()),
+            Of::First { property: name(), object: Some(name()) },
+            Of::Last { property: name(), object: Some(name()) },
+        ]
+        .map(|of| Measure { event_name: name(), filter: filter.clone(), of })
+        .to_vec();
+        let asked = Asked {
+            measures: &measures,
+            buckets: &buckets,
+            group_by: &[name()],
+            filter: &filter,
+            kept: &[],
+            only: Some(&[Key::Group(vec![Some(name()), None])]),
+            by_bucket: true,
+            now: 0,
+        };
+        let pieces = [Piece { grain: Some(Grain::Hour), range: buckets.range }];
+        let mut statement = Statement::default();
+        merged(&mut statement, &asked, |statement| {
+            for (place, measure) in measures.iter().enumerate() {
+                of_raw(statement, evil, place, measure, &asked, &[buckets.range]);
+                let series = Series { measure: measure.clone(), dimensions: vec![name()] };
+                of_rollups(statement, evil, place, &series, &asked, &pieces);
+            }
+        });
+        let sql = statement.sql();
+        assert!(!sql.contains("1=1") && !sql.contains("--"), "{sql}");
+    }
+}

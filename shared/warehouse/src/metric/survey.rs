@@ -1,0 +1,62 @@
+//! A look at an account's events: their names, and what their properties hold.
+
+use crate::{EventWarehouse, WarehouseError, statement::Statement};
+
+use super::read::{Source, number, text};
+
+/// What a property held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fact {
+    /// Different ones, about.
+    pub values: u64,
+    pub texts: u64,
+    pub numbers: u64,
+}
+
+impl EventWarehouse {
+    /// Names of events that an account has sent in the last month, most recent names first.
+    ///
+    /// # Errors
+    /// If ClickHouse does not answer.
+    pub async fn event_names(&self, account_id: &str, now: i64) -> Result<Vec<String>, WarehouseError> {
+        let mut statement = Statement::default();
+        statement.push("SELECT DISTINCT toString(event_name) FROM events WHERE account_id = ").text(account_id);
+        statement.push(" AND timestamp >= ").time(now - 30 * 86_400_000).push(" LIMIT 2000");
+        self.ask(&statement).await
+    }
+
+    /// What some properties of events of these names held in the last day, as far as a look at the latest ones tells.
+    ///
+    /// # Errors
+    /// If ClickHouse does not answer.
+    pub async fn survey(
+        &self,
+        account_id: &str,
+        event_names: &[String],
+        paths: &[String],
+        now: i64,
+    ) -> Result<Vec<Fact>, WarehouseError> {
+        let mut statement = Statement::default();
+        statement.push("SELECT ");
+        for (place, path) in paths.iter().enumerate() {
+            statement.push(if place > 0 { ", (uniq(" } else { "[(uniq(" });
+            text(&mut statement, Source::Events, path);
+            statement.push("), count(");
+            text(&mut statement, Source::Events, path);
+            statement.push("), count(");
+            if path.starts_with('$') {
+                statement.push("NULL");
+            } else {
+                number(&mut statement, path);
+            }
+            statement.push("))");
+        }
+        statement.push(if paths.is_empty() { "CAST([], 'Array(Tuple(UInt64, UInt64, UInt64))')" } else { "]" });
+        statement.push(" AS facts FROM events WHERE account_id = ").text(account_id);
+        statement.push(" AND event_name IN ").texts(event_names).push(" AND timestamp >= ").time(now - 86_400_000);
+        statement.push(" SETTINGS max_rows_to_read = 3000000, read_overflow_mode = 'break'");
+        let found: Vec<Vec<(u64, u64, u64)>> = self.ask(&statement).await?;
+        let facts = found.into_iter().flatten().map(|(values, texts, numbers)| Fact { values, texts, numbers });
+        Ok(facts.collect())
+    }
+}
