@@ -2,6 +2,7 @@
 
 use analytics_domain::access::{ROUTES, Role};
 use anyhow::{Context, Result};
+use reqwest::Method;
 use serde_json::{Value, json};
 use tests::stack::Stack;
 
@@ -30,6 +31,10 @@ async fn answers_are_as_the_openapi_document_says() -> Result<()> {
     let reader = account.token(Role::Viewer);
     let event = json!({"eventName": "message_sent", "sessionId": "s", "properties": {"a": 1}});
     let search = || stack.get("/api/events/search");
+    let analyst = account.token(Role::Analyst);
+    let metric = |method: Method, path: &str| stack.request(method, path).bearer_auth(&analyst);
+    let definition = json!({"name": "rate", "type": "gauge", "formula": "delivered / sent", "dimensions": ["a"]});
+    let split = "/api/metrics/rate/data?groupBy=a&compare=previous_period&limit=1".to_owned();
     stack.post("/api/events/batch").bearer_auth(&sender).json(&json!([event, 5])).send().await?;
     account.until_total(1, &[]).await?;
     account.until_total(1, &[("status", "rejected")]).await?;
@@ -48,6 +53,20 @@ async fn answers_are_as_the_openapi_document_says() -> Result<()> {
         ("/api/events/search", "get", search().bearer_auth(&reader).query(&[("status", "rejected")]), 200),
         ("/api/events/search", "get", search().bearer_auth(&reader).query(&[("limit", "x")]), 422),
         ("/api/events/search", "get", search().bearer_auth(&sender), 403),
+        ("/api/metrics", "post", metric(Method::POST, "/api/metrics").json(&definition), 201),
+        ("/api/metrics", "post", metric(Method::POST, "/api/metrics").json(&json!({"x": 1})), 422),
+        ("/api/metrics", "get", metric(Method::GET, "/api/metrics"), 200),
+        ("/api/metrics/{id}", "get", metric(Method::GET, "/api/metrics/rate"), 200),
+        ("/api/metrics/{id}", "put", metric(Method::PUT, "/api/metrics/rate").json(&definition), 200),
+        ("/api/metrics/{id}/data", "get", metric(Method::GET, &split), 200),
+        ("/api/metrics/{id}/data", "get", metric(Method::GET, "/api/metrics/rate/data?interval=x"), 422),
+        (
+            "/api/query",
+            "post",
+            metric(Method::POST, "/api/query").json(&json!({"formula": "sent", "compare": "previous_year"})),
+            200,
+        ),
+        ("/api/metrics/{id}", "delete", metric(Method::DELETE, "/api/metrics/ctr"), 409),
         ("/health", "get", stack.get("/health"), 200),
     ] {
         let answer = request.send().await?;

@@ -2,7 +2,7 @@
 
 use analytics_domain::{access::Operation, metric::QueryDraft, search::ParameterError};
 use analytics_http::{ApiError, Incoming, Reply, csv as csv_reply, json};
-use analytics_metrics::{App, Question, answer, csv, invalid_parameters};
+use analytics_metrics::{App, Question, answer, csv};
 use lambda_http::Request;
 
 /// How the answer is written.
@@ -20,8 +20,8 @@ pub async fn handle(app: &App, request: Request) -> Result<Reply, ApiError> {
     let principal = app.verifier.authorize(&request, Operation::GetMetricData, now).await?;
     let incoming = Incoming::new(&request);
     let id = incoming.path_parameter("id")?;
-    let (draft, format) = read(&incoming.query()).map_err(invalid_parameters)?;
-    let query = draft.settle(now, app.retention_days).map_err(invalid_parameters)?;
+    let (draft, format) = read(&incoming.query()).map_err(ApiError::invalid_parameters)?;
+    let query = draft.settle(now, app.retention_days).map_err(ApiError::invalid_parameters)?;
     let (metrics, _) = app.metrics(&principal.account_id).await?;
     let question = Question::of_metric(&metrics, &id)?;
     let answer = answer(app, &principal.account_id, &metrics, question, &query).await?;

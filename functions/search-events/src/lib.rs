@@ -7,7 +7,7 @@ use analytics_domain::{
     search::{Query, RejectedSearch, Search},
     time,
 };
-use analytics_http::{ApiError, FieldError, Incoming, Reply, Verifier, json};
+use analytics_http::{ApiError, Incoming, Reply, Verifier, json};
 use analytics_platform::config::{ConfigError, Lookup};
 use analytics_warehouse::{EventWarehouse, FoundEvent, FoundPage, FoundRejected, WarehouseError};
 use lambda_http::Request;
@@ -127,7 +127,7 @@ pub async fn handle<E: Events>(app: &App<E>, request: Request) -> Result<Reply, 
     let principal = app.verifier.authorize(&request, Operation::SearchEvents, now).await?;
     let parameters = Incoming::new(&request).query();
     let parameters = parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    match Query::parse(parameters).map_err(invalid)? {
+    match Query::parse(parameters).map_err(ApiError::invalid_parameters)? {
         Query::Accepted(search) => {
             page(app.events.search(&principal.account_id, &search, now).await.map_err(failure)?, event)
         }
@@ -171,20 +171,6 @@ fn rejected(found: FoundRejected) -> Result<RejectedOut, ApiError> {
         event_name: found.event_name,
         event: found.event,
     })
-}
-
-fn invalid(errors: Vec<analytics_domain::search::ParameterError>) -> ApiError {
-    let errors = errors
-        .into_iter()
-        .map(|error| FieldError {
-            index: None,
-            code: error.code.to_owned(),
-            pointer: None,
-            parameter: Some(error.parameter),
-            detail: error.detail,
-        })
-        .collect();
-    ApiError::invalid("some query parameters make no sense: see errors", errors)
 }
 
 fn failure(error: WarehouseError) -> ApiError {

@@ -3,7 +3,7 @@
 //! Errors of domain and adapters become one of these where they are met, by the constructor that fits. A 5xx never
 //! carries its cause to the client.
 
-use analytics_domain::event::Rejection;
+use analytics_domain::{event::Rejection, search::ParameterError};
 use http::{HeaderValue, Response, StatusCode, header};
 use lambda_http::Body;
 use serde::Serialize;
@@ -87,6 +87,19 @@ impl ApiError {
     #[must_use]
     pub fn invalid(detail: impl Into<String>, errors: Vec<FieldError>) -> Self {
         Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", detail) }
+    }
+
+    /// 422 for query parameters.
+    #[must_use]
+    pub fn invalid_parameters(errors: Vec<ParameterError>) -> Self {
+        let errors = errors.into_iter().map(|error| FieldError {
+            index: None,
+            code: error.code.to_owned(),
+            pointer: None,
+            parameter: Some(error.parameter),
+            detail: error.detail,
+        });
+        Self::invalid("some query parameters make no sense: see errors", errors.collect())
     }
 
     /// The same with another status.

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, io::Read, net::IpAddr};
 
-use analytics_domain::event::limits;
+use analytics_domain::{event::limits, search::ParameterError};
 use flate2::read::MultiGzDecoder;
 use http::{HeaderMap, header};
 use lambda_http::{Body, Request, RequestExt, request::RequestContext};
@@ -10,7 +10,7 @@ use lambda_http::{Body, Request, RequestExt, request::RequestContext};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
-use crate::{ApiError, FieldError};
+use crate::ApiError;
 
 /// What every gzip stream starts with (RFC 1952).
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -55,18 +55,9 @@ impl<'r> Incoming<'r> {
     /// # Errors
     /// 422 naming them.
     pub fn no_parameters(&self) -> Result<(), ApiError> {
-        let errors = self.query().into_iter().map(|(name, _)| FieldError {
-            index: None,
-            code: "unknown_parameter".to_owned(),
-            pointer: None,
-            parameter: Some(name),
-            detail: "there are no parameters here".to_owned(),
-        });
-        let errors: Vec<FieldError> = errors.collect();
-        match errors.is_empty() {
-            true => Ok(()),
-            false => Err(ApiError::invalid("some query parameters make no sense: see errors", errors)),
-        }
+        let refused = |(name, _)| ParameterError::new(name, "unknown_parameter", "there are no parameters here");
+        let errors: Vec<ParameterError> = self.query().into_iter().map(refused).collect();
+        if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid_parameters(errors)) }
     }
 
     /// A part of the path, such as an id.

@@ -1,9 +1,6 @@
 //! Errors of domain and adapters as answers.
 
-use analytics_domain::{
-    metric::{Meaningless, Problem},
-    search::ParameterError,
-};
+use analytics_domain::metric::{Meaningless, Problem};
 use analytics_dynamo::TableError;
 use analytics_http::{ApiError, FieldError};
 use analytics_warehouse::WarehouseError;
@@ -20,19 +17,6 @@ pub fn invalid_fields(problems: Vec<Problem>) -> ApiError {
         detail: problem.detail,
     });
     ApiError::invalid("some fields make no sense: see errors", errors.collect())
-}
-
-/// 422 for query parameters.
-#[must_use]
-pub fn invalid_parameters(errors: Vec<ParameterError>) -> ApiError {
-    let errors = errors.into_iter().map(|error| FieldError {
-        index: None,
-        code: error.code.to_owned(),
-        pointer: None,
-        parameter: Some(error.parameter),
-        detail: error.detail,
-    });
-    ApiError::invalid("some query parameters make no sense: see errors", errors.collect())
 }
 
 /// 422 for a formula that has no meaning any more: a metric in it is gone or has changed.

@@ -11,5 +11,5 @@ pub use answer::{AnswerOut, Question, answer};
 pub use app::App;
 pub use csv::csv;
 pub use define::{Defined, MetricOut, built_in_or_own, define, edit, remove};
-pub use errors::{invalid_fields, invalid_parameters};
+pub use errors::invalid_fields;
 pub use questions::Questions;

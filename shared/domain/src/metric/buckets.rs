@@ -220,7 +220,7 @@ impl Buckets {
     }
 }
 
-/// A period by its name, with the one before it that it is compared to.
+/// A period by its name, up to now.
 #[must_use]
 pub fn period(text: &str, now: EpochMillis, zone: &TimeZone) -> Option<Range> {
     let now = Timestamp::from_millisecond(now).ok()?.to_zoned_datetime(zone.clone());
@@ -240,7 +240,7 @@ pub fn period(text: &str, now: EpochMillis, zone: &TimeZone) -> Option<Range> {
             let (count, unit) = text.split_at(digits);
             let count: i64 = count.parse().ok().filter(|count| (1..=100_000).contains(count))?;
             let from = match unit {
-                // Days of a rolling period have 24 hours: with `7d`, the change of clocks moves no other bucket.
+                // Days are those of the calendar: `7d` begins at the time of day at which it ends, whatever clocks did.
                 "m" => now.checked_sub(Span::new().try_minutes(count).ok()?),
                 "h" => now.checked_sub(Span::new().try_hours(count).ok()?),
                 "d" => now.checked_sub(Span::new().try_days(count).ok()?),
