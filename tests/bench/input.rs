@@ -16,7 +16,7 @@ use p256::{
     elliptic_curve::{rand_core::OsRng, sec1::ToEncodedPoint},
     pkcs8::{EncodePrivateKey, LineEnding},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Events of one batch.
 pub const BATCH: usize = 500;
@@ -75,6 +75,7 @@ impl Issuer {
             ("EVENTS_QUEUE_URL", queue.clone()),
             ("DEAD_LETTER_QUEUE_URL", queue),
             ("IDEMPOTENCY_TABLE", "answers".to_owned()),
+            ("METRICS_TABLE", "metrics".to_owned()),
             ("RETENTION_DAYS", "400".to_owned()),
             ("JWT_ISSUER", ISSUER.to_owned()),
             ("JWT_AUDIENCE", AUDIENCE.to_owned()),
@@ -117,6 +118,13 @@ pub fn envelope(method: &str, path: &str, query: &str, token: &str, body: Option
         event["body"] = String::from_utf8_lossy(body).into();
     }
     event.to_string()
+}
+
+/// The same request with what API Gateway found in its path.
+pub fn with_id(envelope: &str, id: &str) -> Result<String> {
+    let mut event: Value = serde_json::from_str(envelope)?;
+    event["pathParameters"] = json!({"id": id});
+    Ok(event.to_string())
 }
 
 /// A function's binary of the deployment profile, which this program was built with too.

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use analytics_domain::access::Role;
 use analytics_platform::now_millis;
 use anyhow::{Context, Result, bail, ensure};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tests::runtime_api::{Function, Outcome};
 
 use crate::{
-    input::{binary, envelope},
+    input::{binary, envelope, with_id},
     local::Local,
     report::{Figure, Must, Row, percentile},
     search::Load,
@@ -128,9 +128,13 @@ pub async fn measure(local: &Local, events: u64, most_millis: f64) -> Result<Fig
     let built = build(local).await?;
     let mut figure = Figure::new(if events > 50_000_000 { "metrics-100m" } else { "metrics" });
     figure.notes.push(format!("rollups of the history were computed in {:.0} s", built.as_secs_f64()));
-    let load = Load::start(local, ACCOUNT, RATE)?;
+    // Half of what arrives is of the account, like half of what is there.
+    let other = format!("{ACCOUNT}-other");
+    let loads = [ACCOUNT, &other].map(|account| Load::start(local, account, RATE / 2));
     let result = under_load(local, &mut figure, most_millis).await;
-    load.stop()?;
+    for load in loads {
+        load?.stop()?;
+    }
     result?;
     let bytes = |table: &str| {
         format!(
@@ -192,7 +196,7 @@ async fn under_load(local: &Local, figure: &mut Figure, most_millis: f64) -> Res
     figure.rows.push(Row::new("oldest minute not rolled up", "s after its end", lags, Must::AtMost(60.0)));
     let total = local.clickhouse.number(&format!("SELECT count() FROM events WHERE account_id = '{ACCOUNT}'")).await?;
     figure.notes.push(format!(
-        "{total} events of the account, as many of another when it began; {RATE} a second arriving through the API; {} \
+        "{total} events of the account, as many of another; {RATE} a second arriving through the API for both; {} \
          questions of each kind; answers from {sources:?}; each number equals that of the SQL",
         ROUNDS * QUESTIONS
     ));
@@ -201,10 +205,7 @@ async fn under_load(local: &Local, figure: &mut Figure, most_millis: f64) -> Res
 
 async fn ask(function: &mut Function, token: &str, case: &Case) -> Result<(f64, Value)> {
     let path = format!("/api/metrics/{}/data", case.metric);
-    let mut call: Value = serde_json::from_str(&envelope("GET", &path, case.query, token, None))?;
-    call["routeKey"] = json!("GET /api/metrics/{id}/data");
-    call["pathParameters"] = json!({"id": case.metric});
-    let call = call.to_string();
+    let call = with_id(&envelope("GET", &path, case.query, token, None), case.metric)?;
     let started = Instant::now();
     let outcome = function.invoke(call).await?;
     let took = started.elapsed().as_secs_f64() * 1_000.0;
@@ -243,7 +244,7 @@ fn check(case: &Case, answer: &Value, wanted: f64) -> Result<()> {
 async fn staleness(local: &Local) -> Result<f64> {
     let sql = format!(
         "SELECT max(greatest(0, now() - bucket - 60)) FROM (SELECT bucket FROM rollup_buckets WHERE account_id = '{ACCOUNT}' \
-         AND grain = 1 AND bucket > now() - 7200 GROUP BY bucket HAVING max(computed_at) <= max(changed_at))"
+         AND grain = 60 AND bucket > now() - 7200 GROUP BY bucket HAVING max(computed_at) <= max(changed_at))"
     );
     Ok(local.clickhouse.number(&sql).await? as f64)
 }
@@ -255,8 +256,7 @@ async fn build(local: &Local) -> Result<Duration> {
     let open = format!(
         "SELECT count() + (SELECT countIf(NOT ready) FROM rollup_series FINAL WHERE account_id = '{ACCOUNT}') + (SELECT \
          count() = 0 FROM rollup_series WHERE account_id = '{ACCOUNT}') FROM (SELECT bucket FROM rollup_buckets WHERE \
-         account_id = '{ACCOUNT}' AND bucket + toIntervalMinute(grain) <= now() AND (grain > 1 OR bucket > now() - \
-         toIntervalHour(71)) GROUP BY grain, bucket HAVING max(computed_at) <= max(changed_at))"
+         account_id = '{ACCOUNT}' AND bucket + toIntervalSecond(grain) + 3 <= now() AND grain > 10 GROUP BY grain, bucket HAVING max(computed_at) <= max(changed_at))"
     );
     loop {
         let outcome = function.invoke("{}".to_owned()).await?;
@@ -296,12 +296,15 @@ async fn seed(local: &Local, events: u64) -> Result<()> {
                         'text_pairs,property_words'";
         clickhouse.ask(&format!("{sql} {settings}")).await?;
     }
-    for (grain, start) in [(1, "toStartOfMinute"), (15, "toStartOfFifteenMinutes"), (60, "toStartOfHour")] {
-        let recent = if grain == 1 { "AND timestamp > now() - toIntervalDay(3)" } else { "" };
+    for (grain, start, when) in [
+        (60, "toStartOfMinute", ">= today() - 4"),
+        (900, "toStartOfFifteenMinutes", "< today() - 4"),
+        (3600, "toStartOfHour", "< today() - 4"),
+    ] {
         clickhouse
             .ask(&format!(
                 "INSERT INTO rollup_buckets (account_id, grain, bucket) SELECT DISTINCT account_id, {grain}, \
-                 {start}(timestamp) {of_accounts} {recent}"
+                 {start}(timestamp) {of_accounts} AND timestamp {when}"
             ))
             .await?;
     }

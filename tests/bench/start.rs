@@ -14,15 +14,33 @@ use serde_json::json;
 use tests::runtime_api::{Function, Outcome};
 
 use crate::{
-    input::{Issuer, binary, bodies, envelope},
+    input::{Issuer, binary, bodies, envelope, with_id},
     report::{Figure, Must, Row},
     stub::Stub,
 };
 
 /// Starts of each function.
 const ROUNDS: usize = 21;
-pub const FUNCTIONS: [&str; 6] =
-    ["track-event", "track-events", "store-events", "search-events", "get-health", "get-openapi"];
+pub const FUNCTIONS: [&str; 14] = [
+    "track-event",
+    "track-events",
+    "store-events",
+    "search-events",
+    "get-health",
+    "get-openapi",
+    "list-metrics",
+    "create-metric",
+    "get-metric",
+    "update-metric",
+    "delete-metric",
+    "get-metric-data",
+    "query-metrics",
+    "rollup-metrics",
+];
+
+const DEFINITION: &[u8] =
+    br#"{"name":"Message Delivery Rate","type":"gauge","formula":"(delivered / sent) * 100","unit":"percentage",
+    "aggregation":"avg","dimensions":["campaignId","groupId"]}"#;
 
 pub async fn measure() -> Result<Figure> {
     let issuer = Issuer::new()?;
@@ -103,9 +121,29 @@ pub fn typical_call(function: &str, issuer: &Issuer) -> Result<Bytes> {
             envelope("GET", "/api/events/search", query, &issuer.token(Role::Viewer)?, None).into()
         }
         "store-events" => sqs_batch(&body)?.into(),
+        "list-metrics" => envelope("GET", "/api/metrics", "", &issuer.token(Role::Viewer)?, None).into(),
+        "create-metric" => envelope("POST", "/api/metrics", "", &issuer.token(Role::Analyst)?, Some(DEFINITION)).into(),
+        "get-metric" => of_metric("GET", "", "", &issuer.token(Role::Viewer)?, None)?.into(),
+        "update-metric" => of_metric("PUT", "", "", &issuer.token(Role::Analyst)?, Some(DEFINITION))?.into(),
+        "delete-metric" => of_metric("DELETE", "", "", &issuer.token(Role::Analyst)?, None)?.into(),
+        "get-metric-data" => {
+            let query = "period=7d&interval=day&groupBy=campaignId";
+            of_metric("GET", "/data", query, &issuer.token(Role::Viewer)?, None)?.into()
+        }
+        "query-metrics" => {
+            let body = br#"{"formula":"message_delivered / message_sent","period":"7d","interval":"day"}"#;
+            envelope("POST", "/api/query", "", &issuer.token(Role::Viewer)?, Some(body)).into()
+        }
+        "rollup-metrics" => "{}".into(),
         "get-health" => envelope("GET", "/health", "", "", None).into(),
         _ => envelope("GET", "/api/openapi.json", "", "", None).into(),
     })
+}
+
+/// A request for a built-in metric.
+fn of_metric(method: &str, rest: &str, query: &str, token: &str, body: Option<&[u8]>) -> Result<String> {
+    const ID: &str = "delivery_rate";
+    with_id(&envelope(method, &format!("/api/metrics/{ID}{rest}"), query, token, body), ID)
 }
 
 /// Five thousand events in ten sealed batches, as Lambda's poller hands them over behind 5,000 events a second.

@@ -22,9 +22,9 @@ pub async fn handle(app: &App, request: Request) -> Result<Reply, ApiError> {
     let id = incoming.path_parameter("id")?;
     let (draft, format) = read(&incoming.query()).map_err(ApiError::invalid_parameters)?;
     let query = draft.settle(now, app.retention_days).map_err(ApiError::invalid_parameters)?;
-    let (metrics, _) = app.metrics(&principal.account_id).await?;
-    let question = Question::of_metric(&metrics, &id)?;
-    let answer = answer(app, &principal.account_id, &metrics, question, &query).await?;
+    let known = app.known(&principal.account_id, &query, now).await?;
+    let question = Question::of_metric(&known.metrics, &id)?;
+    let answer = answer(app, &principal.account_id, &known, question, &query).await?;
     match format {
         Format::Json => json(&answer),
         Format::Csv => Ok(csv_reply(csv(&answer), &id)),

@@ -19,10 +19,10 @@ pub async fn handle(app: &App, request: Request) -> Result<Reply, ApiError> {
     let now = (app.now)();
     let principal = app.verifier.authorize(&request, Operation::QueryMetrics, now).await?;
     let body = Incoming::new(&request).object()?;
-    let Questions { questions, query, metrics } = Questions::from_json(app, &principal.account_id, &body, now).await?;
+    let Questions { questions, query, known } = Questions::from_json(app, &principal.account_id, &body, now).await?;
     let mut results = Vec::with_capacity(questions.len());
     for question in questions {
-        results.push(answer(app, &principal.account_id, &metrics, question, &query).await?);
+        results.push(answer(app, &principal.account_id, &known, question, &query).await?);
     }
     json(&Results { results })
 }

@@ -15,6 +15,8 @@ use analytics_platform::{
 use analytics_warehouse::{EventWarehouse, WarehouseError};
 use serde::Serialize;
 
+use pass::Ended;
+
 /// What the function is made of.
 pub struct App {
     pub table: MetricTable,
@@ -23,6 +25,13 @@ pub struct App {
     pub patience: Duration,
     /// Time between two looks at what has changed.
     pub pause: Duration,
+    /// Time from a bucket's end until it is computed: most of its events have come by then.
+    pub delay: Duration,
+    /// Events of ten seconds that make it worth while to compute them by themselves.
+    pub tick_events: u64,
+    /// Time from a minute's computing until it is computed again, if events come late. An hour rests for 3, a day for 30 times
+    /// as long: until then, answers are made of the shorter buckets.
+    pub rest: Duration,
     /// Epoch milliseconds.
     pub now: fn() -> i64,
 }
@@ -31,7 +40,7 @@ pub struct App {
 const SLACK_MILLIS: i64 = 60_000;
 
 impl App {
-    /// Reads `METRICS_TABLE`, `ROLLUP_SECONDS` (50), `ROLLUP_PAUSE_SECONDS` (5), and the keys of [`aws::sdk_config`] and
+    /// Reads `METRICS_TABLE`, `ROLLUP_SECONDS` (50), `ROLLUP_PAUSE_SECONDS` (2), and the keys of [`aws::sdk_config`] and
     /// [`EventWarehouse::from_lookup`].
     ///
     /// # Errors
@@ -42,7 +51,10 @@ impl App {
             table: MetricTable::new(&aws::sdk_config(lookup)?, lookup.required("METRICS_TABLE")?),
             warehouse: EventWarehouse::from_lookup(lookup)?,
             patience: seconds("ROLLUP_SECONDS", 50)?,
-            pause: seconds("ROLLUP_PAUSE_SECONDS", 5)?,
+            pause: seconds("ROLLUP_PAUSE_SECONDS", 2)?,
+            delay: Duration::from_secs(3),
+            tick_events: 2_000,
+            rest: Duration::from_secs(10),
             now: analytics_platform::now_millis,
         })
     }
@@ -91,13 +103,20 @@ pub async fn handle(app: &App) -> Result<Done, RollupError> {
 
 async fn work(app: &App, deadline: i64) -> Result<Done, RollupError> {
     let mut done = Done::default();
+    // The first look is at everything.
+    let mut since = 0;
     loop {
-        let is_busy = pass::pass(app, deadline, &mut done).await?;
+        let (ended, oldest) = pass::pass(app, since, deadline, &mut done).await?;
+        since = oldest;
         done.passes += 1;
-        let next = (app.now)() + i64::try_from(app.pause.as_millis()).unwrap_or(0);
-        if !is_busy || next >= deadline {
+        let pause = match ended {
+            Ended::Idle | Ended::Late => return Ok(done),
+            Ended::Again => Duration::ZERO,
+            Ended::Waiting => app.pause,
+        };
+        if (app.now)() + i64::try_from(pause.as_millis()).unwrap_or(0) >= deadline {
             return Ok(done);
         }
-        tokio::time::sleep(app.pause).await;
+        tokio::time::sleep(pause).await;
     }
 }

@@ -1,11 +1,14 @@
 //! One look at what has changed, and the work that follows from it.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use analytics_domain::metric::{Grain, Input, Metrics, dimension_sets};
+use analytics_domain::metric::{Grain, Input, Kept, Metrics, dimension_sets};
 use analytics_warehouse::{
     WarehouseError,
-    metric::{Due, Plan, SeriesState},
+    metric::{Bucket, Noted, Plan, SeriesState, Span},
 };
 
 use crate::{App, Done, RollupError};
@@ -13,46 +16,126 @@ use crate::{App, Done, RollupError};
 /// Buckets that are computed in one go, unless they hold too many events.
 const CHUNK: usize = 500;
 
-/// Computes all that is due. True if there is reason to look again soon: events that have come within the minute, or work
-/// that time did not suffice for.
-pub(crate) async fn pass(app: &App, deadline: i64, done: &mut Done) -> Result<bool, RollupError> {
+/// Ticks of so many milliseconds are built beyond those that answer.
+const TICKS_MARGIN: i64 = 1_800_000;
+
+/// Changes of so many milliseconds may become visible after later ones.
+const IN_FLIGHT: i64 = 60_000;
+
+/// How a pass has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// There is nothing to do and nothing to wait for.
+    Idle,
+    /// Something changes, or is to be computed a little later.
+    Waiting,
+    /// What was computed makes more computable.
+    Again,
+    /// Time did not suffice.
+    Late,
+}
+
+/// Computes what is due of what has changed since `since` (epoch milliseconds), and says since when what is left has.
+pub(crate) async fn pass(app: &App, since: i64, deadline: i64, done: &mut Done) -> Result<(Ended, i64), RollupError> {
     app.warehouse.take_in_mutations().await?;
     let now = app.warehouse.clock().await?;
-    let mut by_account: BTreeMap<String, Vec<Due>> = BTreeMap::new();
-    let mut is_busy = false;
-    for mut stale in app.warehouse.stale(now).await? {
-        let ended = stale.starts.partition_point(|start| start + stale.grain.length() <= now);
-        is_busy |= stale.grain == Grain::Minute && ended < stale.starts.len();
-        stale.starts.truncate(ended);
+    let mut by_account: BTreeMap<String, Vec<Noted>> = BTreeMap::new();
+    let mut oldest = now - IN_FLIGHT;
+    for stale in app.warehouse.stale(since).await? {
+        oldest = stale.buckets.iter().map(|bucket| bucket.changed_at).fold(oldest, i64::min);
         by_account.entry(stale.account_id.clone()).or_default().push(stale);
     }
+    let mut ended = if by_account.is_empty() { Ended::Idle } else { Ended::Waiting };
     let asked = app.warehouse.asked_for_build().await?;
     for account_id in &asked {
         by_account.entry(account_id.clone()).or_default();
     }
-    let mut by_account: Vec<(String, Vec<Due>)> = by_account.into_iter().collect();
+    let mut by_account: Vec<(String, Vec<Noted>)> = by_account.into_iter().collect();
     // Another one is first each time, so that no account is always last.
     let turn = usize::try_from(now / 1_000).unwrap_or(0) % by_account.len().max(1);
     by_account.rotate_left(turn);
-    for (account_id, mut due) in by_account {
-        // Shortest first: recent answers gain most.
-        due.sort_by_key(|due| due.grain);
-        let account = Account::new(app, &account_id, deadline).await?;
-        for due in &due {
-            for starts in due.starts.chunks(CHUNK) {
-                if !account.compute(&account.plan, due.grain, starts, Note::Computed, done).await? {
-                    return Ok(true);
+    for (account_id, stale) in by_account {
+        let is_asked = asked.contains(&account_id);
+        let mut due = due(&stale, now, app);
+        if let Some((Grain::Tick, ticks)) = due.first()
+            && !pay(app, &account_id, ticks).await?
+        {
+            due.remove(0);
+        }
+        if due.is_empty() && !is_asked {
+            continue;
+        }
+        ended = Ended::Again;
+        let account = Account::new(app, &account_id, now, deadline).await?;
+        for (grain, starts) in due {
+            for starts in starts.chunks(CHUNK) {
+                if !account.compute(&account.plan, Span { grain, starts }, Note::Computed, done).await? {
+                    return Ok((Ended::Late, oldest));
                 }
             }
         }
         if !account.build(done).await? {
-            return Ok(true);
+            return Ok((Ended::Late, oldest));
         }
-        if asked.contains(&account_id) {
+        if is_asked {
             app.warehouse.note_answered(&account_id, now).await?;
         }
     }
-    Ok(is_busy)
+    Ok((ended, oldest))
+}
+
+/// Whether these ticks hold so many events that computing them is worth more than looking through the events.
+async fn pay(app: &App, account_id: &str, ticks: &[i64]) -> Result<bool, RollupError> {
+    let events = app.warehouse.events_in(account_id, Span { grain: Grain::Tick, starts: ticks }).await?;
+    Ok(events >= app.tick_events * u64::try_from(ticks.len()).unwrap_or(u64::MAX))
+}
+
+/// Of an account's stale buckets, those to compute now, shortest first: recent answers gain most.
+///
+/// They have ended, the shorter ones that they are made of lack nothing, and they were not computed just before: where late
+/// events come all the time, a bucket takes in many of them at once.
+fn due(stale: &[Noted], now: i64, app: &App) -> Vec<(Grain, Vec<i64>)> {
+    let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(0);
+    let (rest, delay) = (millis(app.rest), millis(app.delay));
+    let rest = |grain| match grain {
+        Grain::Tick | Grain::Minute | Grain::Quarter => rest,
+        Grain::Hour => 3 * rest,
+        Grain::Day => 30 * rest,
+    };
+    let kept = Kept::at(now);
+    let starts = |wanted: Grain| {
+        stale
+            .iter()
+            .filter(move |noted| noted.grain == wanted)
+            .flat_map(|noted| &noted.buckets)
+            .map(|bucket| bucket.start)
+    };
+    let minutes: BTreeSet<i64> = starts(Grain::Minute).collect();
+    let mut lacking: BTreeSet<(Grain, i64)> = BTreeSet::new();
+    let mut due = Vec::new();
+    let mut stale: Vec<&Noted> = stale.iter().collect();
+    stale.sort_by_key(|stale| stale.grain);
+    for Noted { grain, buckets, .. } in stale {
+        let grain = *grain;
+        let is_due = |bucket: &&Bucket| {
+            let Bucket { start, computed_at, .. } = **bucket;
+            let is_whole = kept.made_of(grain, start).is_none() || !lacking.contains(&(grain, start));
+            // A tick of a minute that is computed is of no use.
+            let is_used = grain != Grain::Tick
+                || (start >= kept.since(grain, 0) && minutes.contains(&Grain::Minute.floor(start)));
+            is_whole && is_used && start + grain.length() + delay <= now && computed_at + rest(grain) <= now
+        };
+        let starts: Vec<i64> = buckets.iter().filter(is_due).map(|bucket| bucket.start).collect();
+        for longer in grain.longer() {
+            lacking.extend(buckets.iter().map(|bucket| (longer, longer.floor(bucket.start))));
+        }
+        // Recent ones are made of something else than old ones.
+        let (old, recent) = starts.split_at(starts.partition_point(|start| *start < kept.since(Grain::Minute, 0)));
+        due.extend(
+            [recent, old].into_iter().filter(|starts| !starts.is_empty()).map(|starts| (grain, starts.to_vec())),
+        );
+    }
+    due
 }
 
 /// What the computing of buckets is noted as.
@@ -68,6 +151,7 @@ enum Note {
 struct Account<'a> {
     app: &'a App,
     id: &'a str,
+    kept: Kept,
     deadline: i64,
     plan: Plan,
     /// Series that are not complete, by the time since when they are being built.
@@ -75,7 +159,7 @@ struct Account<'a> {
 }
 
 impl<'a> Account<'a> {
-    async fn new(app: &'a App, id: &'a str, deadline: i64) -> Result<Self, RollupError> {
+    async fn new(app: &'a App, id: &'a str, now: i64, deadline: i64) -> Result<Self, RollupError> {
         let kept = app.table.list(id).await?;
         let known = app.warehouse.series(id).await?;
         let is_wide = |id: u64| known.get(&id).is_some_and(|(state, _)| *state == SeriesState::Wide);
@@ -97,19 +181,13 @@ impl<'a> Account<'a> {
                 building.entry(*since).or_default().push(*id);
             }
         }
-        Ok(Self { app, id, deadline, plan, building })
+        Ok(Self { app, id, kept: Kept::at(now), deadline, plan, building })
     }
 
     /// Computes buckets, in halves if that takes too much at once; false if time did not suffice for all.
-    async fn compute(
-        &self,
-        plan: &Plan,
-        grain: Grain,
-        starts: &[i64],
-        note: Note,
-        done: &mut Done,
-    ) -> Result<bool, RollupError> {
+    async fn compute(&self, plan: &Plan, span: Span<'_>, note: Note, done: &mut Done) -> Result<bool, RollupError> {
         let warehouse = &self.app.warehouse;
+        let Span { grain, starts } = span;
         // The latest first.
         let mut parts = vec![starts];
         while let Some(part) = parts.pop() {
@@ -117,7 +195,14 @@ impl<'a> Account<'a> {
                 return Ok(false);
             }
             let version = warehouse.clock().await?;
-            let wide = match warehouse.roll(self.id, plan, grain, part, version).await {
+            let span = Span { grain, starts: part };
+            let is_aged = |start: &i64| grain == Grain::Minute && *start < self.kept.since(Grain::Minute, 0);
+            if part.iter().all(is_aged) {
+                // Not kept any more; what they are a part of is.
+                warehouse.note_computed(self.id, span, version).await?;
+                continue;
+            }
+            let wide = match warehouse.roll(self.id, plan, span, &self.kept, version).await {
                 Err(WarehouseError::OverLimits(_)) if part.len() > 1 => {
                     let (earlier, later) = part.split_at(part.len() / 2);
                     parts.extend([earlier, later]);
@@ -130,12 +215,14 @@ impl<'a> Account<'a> {
                 warehouse.set_series(self.id, &wide, SeriesState::Wide).await?;
             }
             match note {
-                Note::Built(since) => warehouse.note_built(self.id, since, grain, part).await?,
+                Note::Built(since) => warehouse.note_built(self.id, since, span).await?,
                 Note::Computed => {
-                    warehouse.note_computed(self.id, grain, part, version).await?;
-                    // The new series are part of the plan.
-                    for since in self.building.keys() {
-                        warehouse.note_built(self.id, *since, grain, part).await?;
+                    warehouse.note_computed(self.id, span, version).await?;
+                    // The new series are part of the plan, but shorter buckets may not have them yet.
+                    if part.first().is_some_and(|start| self.kept.made_of(grain, *start).is_none()) {
+                        for since in self.building.keys() {
+                            warehouse.note_built(self.id, *since, span).await?;
+                        }
                     }
                 }
             }
@@ -148,10 +235,10 @@ impl<'a> Account<'a> {
     async fn build(&self, done: &mut Done) -> Result<bool, RollupError> {
         for (since, series) in &self.building {
             let plan = self.plan.only(|id| series.contains(&id));
-            for complete in self.app.warehouse.complete(self.id, (self.app.now)()).await? {
-                let missing = self.app.warehouse.missing(self.id, *since, &complete).await?;
+            for (grain, starts) in self.complete().await? {
+                let missing = self.app.warehouse.missing(self.id, *since, grain, &starts).await?;
                 for starts in missing.rchunks(CHUNK) {
-                    if !self.compute(&plan, complete.grain, starts, Note::Built(*since), done).await? {
+                    if !self.compute(&plan, Span { grain, starts }, Note::Built(*since), done).await? {
                         return Ok(false);
                     }
                 }
@@ -163,6 +250,33 @@ impl<'a> Account<'a> {
             done.series += ready.len();
         }
         Ok(true)
+    }
+
+    /// The buckets that lack nothing, shortest first: the old and the recent ones of each length by themselves.
+    async fn complete(&self) -> Result<Vec<(Grain, Vec<i64>)>, RollupError> {
+        let mut noted = self.app.warehouse.buckets(self.id).await?;
+        noted.sort_by_key(|noted| noted.grain);
+        let mut lacking: BTreeSet<(Grain, i64)> = BTreeSet::new();
+        let mut complete = Vec::new();
+        for Noted { grain, buckets, .. } in noted {
+            for bucket in buckets.iter().filter(|bucket| bucket.is_stale()) {
+                lacking.extend(grain.longer().map(|longer| (longer, longer.floor(bucket.start))));
+            }
+            let starts = buckets.iter().filter(|bucket| !bucket.is_stale()).map(|bucket| bucket.start);
+            let starts: Vec<i64> = starts.filter(|start| !lacking.contains(&(grain, *start))).collect();
+            let (old, recent) =
+                starts.split_at(starts.partition_point(|start| *start < self.kept.since(Grain::Minute, 0)));
+            match grain {
+                // The latest only, and some more, so that clocks may differ.
+                Grain::Tick => {
+                    let since = self.kept.since(grain, 0) - TICKS_MARGIN;
+                    complete.push((grain, recent.iter().copied().filter(|start| *start >= since).collect()));
+                }
+                Grain::Minute => complete.push((grain, recent.to_vec())),
+                _ => complete.extend([(grain, old.to_vec()), (grain, recent.to_vec())]),
+            }
+        }
+        Ok(complete)
     }
 }
 

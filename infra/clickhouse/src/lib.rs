@@ -45,8 +45,11 @@ impl Migration {
 const LIMITED: [(&str, &str); 4] = [
     ("events", "toDateTime(timestamp) + toIntervalDay({days})"),
     ("rejected_events", "toDateTime(received_at) + toIntervalDay({days})"),
-    ("rollup_buckets", "bucket + toIntervalDay(if(grain = 1, 4, {days}))"),
-    ("rollups", "bucket + toIntervalDay(if(grain = 1, 4, {days}))"),
+    ("rollup_buckets", "bucket + toIntervalDay(multiIf(grain = 10, 1, grain = 60, 8, {days}))"),
+    (
+        "rollups",
+        "bucket + toIntervalHour(multiIf(grain = 10, 1, (grain = 60) OR ((grain = 900) AND notEmpty(keys[1])), 120, 24 * {days}))",
+    ),
 ];
 
 /// Makes the tables keep this many days; gives those that kept another number.

@@ -10,10 +10,13 @@ use analytics_domain::{
     time,
 };
 use analytics_http::ApiError;
-use analytics_warehouse::metric::{Asked, Source, Told};
+use analytics_warehouse::metric::{Asked, Rollups, Source, Told};
 use serde::Serialize;
 
-use crate::{App, errors};
+use crate::{App, Known, errors};
+
+/// Buckets that are worth asking for before it is known how many groups there are.
+const AT_ONCE: usize = 100;
 
 /// A formula to be answered, with what to say of it.
 #[derive(Clone, Debug)]
@@ -113,26 +116,34 @@ impl TotalOut {
 pub async fn answer(
     app: &App,
     account_id: &str,
-    metrics: &Metrics,
+    known: &Known,
     question: Question,
     query: &Query,
 ) -> Result<AnswerOut, ApiError> {
-    let now = (app.now)();
     let compiled = Compiled::new(&question.formula);
-    let kept: Vec<Vec<Vec<String>>> = kept(&compiled.measures, metrics);
-    let asker = Asker { app, account_id, compiled: &compiled, kept: &kept, query, now };
-    let only = match query.group_by.is_empty() {
-        true => None,
-        false => Some(asker.first_keys().await?),
-    };
-    let (now_told, before) = match &query.compare {
-        None => (asker.ask(&query.buckets, only.as_deref()).await?, None),
-        Some((_, buckets)) => {
-            let (told, before) =
-                tokio::join!(asker.ask(&query.buckets, only.as_deref()), asker.ask(buckets, only.as_deref()));
-            (told?, Some(before?))
+    let kept: Vec<Vec<Vec<String>>> = kept(&compiled.measures, &known.metrics);
+    let asker = Asker { app, account_id, compiled: &compiled, kept: &kept, rollups: &known.rollups, query };
+    let (only, complete) = match query.group_by.is_empty() {
+        true => (None, None),
+        false => {
+            let (keys, complete) = asker.groups().await?;
+            (Some(keys), complete)
         }
     };
+    let now_told = async {
+        match complete {
+            Some(told) => Ok(told),
+            None => asker.ask(&query.buckets, only.as_deref()).await,
+        }
+    };
+    let before = async {
+        match &query.compare {
+            None => Ok(None),
+            Some((_, buckets)) => asker.ask(buckets, only.as_deref()).await.map(Some),
+        }
+    };
+    let (now_told, before) = tokio::join!(now_told, before);
+    let (now_told, before) = (now_told?, before?);
     let source = now_told.source;
     let series = asker.assemble(&query.buckets, now_told, only.as_deref());
     let before =
@@ -156,7 +167,7 @@ pub async fn answer(
             from: time::format(buckets.range.from),
             to: time::format(buckets.range.to),
         }),
-        as_of: time::format(now),
+        as_of: time::format(known.at),
         source,
         series: encode(&compiled, series, before, query),
         warnings,
@@ -183,8 +194,8 @@ struct Asker<'a> {
     account_id: &'a str,
     compiled: &'a Compiled,
     kept: &'a [Vec<Vec<String>>],
+    rollups: &'a Rollups,
     query: &'a Query,
-    now: i64,
 }
 
 impl Asker<'_> {
@@ -197,7 +208,7 @@ impl Asker<'_> {
             kept: self.kept,
             only,
             by_bucket,
-            now: self.now,
+            rollups: self.rollups,
         };
         self.app.warehouse.measure(self.account_id, &asked).await.map_err(errors::warehouse)
     }
@@ -206,11 +217,21 @@ impl Asker<'_> {
         self.tell(buckets, only, self.query.interval.is_some()).await
     }
 
-    /// The groups to show by themselves, by their totals.
-    async fn first_keys(&self) -> Result<Vec<Key>, ApiError> {
-        let whole = Buckets::whole(self.query.buckets.range);
-        let told = self.tell(&whole, None, false).await?;
-        Ok(rank(assemble(self.compiled, told.cells, &[], false), self.query.ranking))
+    /// The groups to show by themselves, by their totals; and the whole answer, if it was as easy to have and there are no
+    /// other groups.
+    async fn groups(&self) -> Result<(Vec<Key>, Option<Told>), ApiError> {
+        let Query { buckets, interval, group_by, ranking, .. } = self.query;
+        let is_whole = interval.is_none() || (group_by.len() == 1 && buckets.starts.len() <= AT_ONCE);
+        let told = match is_whole {
+            true => self.ask(buckets, None).await?,
+            false => self.tell(&Buckets::whole(buckets.range), None, false).await?,
+        };
+        let totals = told.cells.iter().filter(|cell| cell.bucket.is_none()).cloned().collect();
+        let totals = assemble(self.compiled, totals, &[], false);
+        let groups = totals.len();
+        let keys = rank(totals, *ranking);
+        let is_whole = is_whole && keys.len() == groups;
+        Ok((keys, is_whole.then_some(told)))
     }
 
     fn assemble(&self, buckets: &Buckets, told: Told, only: Option<&[Key]>) -> Answer {

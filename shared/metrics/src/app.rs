@@ -1,13 +1,13 @@
 //! What the functions are made of.
 
-use analytics_domain::metric::Metrics;
+use analytics_domain::metric::{Metrics, Query, buckets::Range};
 use analytics_dynamo::MetricTable;
 use analytics_http::{ApiError, Verifier};
 use analytics_platform::{
     aws,
     config::{ConfigError, Lookup},
 };
-use analytics_warehouse::EventWarehouse;
+use analytics_warehouse::{EventWarehouse, metric::Rollups};
 
 use crate::errors;
 
@@ -19,6 +19,14 @@ pub struct App {
     pub retention_days: i64,
     /// Epoch milliseconds.
     pub now: fn() -> i64,
+}
+
+/// What is known of an account as a question comes.
+pub struct Known {
+    /// Everything that was stored by then is known. Epoch milliseconds.
+    pub at: i64,
+    pub metrics: Metrics,
+    pub rollups: Rollups,
 }
 
 impl App {
@@ -35,6 +43,18 @@ impl App {
             retention_days: lookup.parsed("RETENTION_DAYS", 400, "a number of days")?,
             now: analytics_platform::now_millis,
         })
+    }
+
+    /// What answering a question about an account takes.
+    ///
+    /// # Errors
+    /// If a store does not answer.
+    pub async fn known(&self, account_id: &str, query: &Query, now: i64) -> Result<Known, ApiError> {
+        let compared = query.compare.iter().map(|(_, buckets)| buckets.range);
+        let ranges: Vec<Range> = compared.chain([query.buckets.range]).collect();
+        let (metrics, rollups) =
+            tokio::join!(self.metrics(account_id), self.warehouse.rollups(account_id, &ranges, now));
+        Ok(Known { at: now, metrics: metrics?.0, rollups: rollups.map_err(errors::warehouse)? })
     }
 
     /// All metrics of an account with the revision that they are of.

@@ -8,7 +8,7 @@ mod errors;
 mod questions;
 
 pub use answer::{AnswerOut, Question, answer};
-pub use app::App;
+pub use app::{App, Known};
 pub use csv::csv;
 pub use define::{Defined, MetricOut, built_in_or_own, define, edit, remove};
 pub use errors::invalid_fields;

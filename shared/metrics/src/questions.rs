@@ -8,7 +8,7 @@ use analytics_http::ApiError;
 use serde_json::{Map, Value};
 
 use crate::{
-    App,
+    App, Known,
     answer::Question,
     errors::{self, invalid_fields, meaningless},
 };
@@ -37,7 +37,7 @@ impl Question {
 pub struct Questions {
     pub questions: Vec<Question>,
     pub query: Query,
-    pub metrics: Metrics,
+    pub known: Known,
 }
 
 impl Questions {
@@ -79,16 +79,16 @@ impl Questions {
         if !problems.is_empty() {
             return Err(invalid_fields(problems));
         }
-        let (metrics, _) = app.metrics(account_id).await?;
+        let known = app.known(account_id, &query, now).await?;
         let needs_names = asked.iter().any(|(_, query)| query.contains_key("formula"));
         let events = match needs_names {
             true => app.warehouse.event_names(account_id, now).await.map_err(errors::warehouse)?,
             false => Vec::new(),
         };
-        let vocabulary = metrics.vocabulary(events, None);
+        let vocabulary = known.metrics.vocabulary(events, None);
         let mut questions = Vec::new();
         for (pointer, query) in &asked {
-            match question(query, &metrics, &vocabulary) {
+            match question(query, &known.metrics, &vocabulary) {
                 Ok(question) => questions.push(question),
                 Err(found) => problems.extend(
                     found
@@ -97,7 +97,7 @@ impl Questions {
                 ),
             }
         }
-        if problems.is_empty() { Ok(Self { questions, query, metrics }) } else { Err(invalid_fields(problems)) }
+        if problems.is_empty() { Ok(Self { questions, query, known }) } else { Err(invalid_fields(problems)) }
     }
 }
 

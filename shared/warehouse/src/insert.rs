@@ -45,7 +45,7 @@ struct RejectedRow<'a> {
 #[derive(Row, Serialize)]
 struct MarkRow<'a> {
     account_id: &'a str,
-    grain: u8,
+    grain: u32,
     /// Epoch seconds.
     bucket: u32,
 }
@@ -68,31 +68,32 @@ impl EventWarehouse {
             .with_setting("input_format_try_infer_dates", "0")
             .with_setting("input_format_try_infer_datetimes", "0");
         let mut rejected = self.insert::<RejectedRow>("rejected_events").await?;
-        let mut minutes = BTreeSet::new();
+        let now = analytics_platform::now_millis();
+        let mut buckets = BTreeSet::new();
         for message in messages {
             let bytes = open(message).map_err(unreadable)?;
             let batch = SealedBatch::from_bytes(&bytes).map_err(unreadable)?;
             write_accepted(&mut accepted, &batch).await?;
-            let minute = |timestamp| Grain::Minute.floor(timestamp);
-            minutes.extend(batch.events.iter().map(|event| (batch.account_id.to_string(), minute(event.timestamp))));
+            let changed = batch.events.iter().flat_map(|event| {
+                let grains = Grain::changed_by(event.timestamp, now).iter();
+                grains.map(|grain| (grain.seconds(), grain.floor(event.timestamp)))
+            });
+            let changed: BTreeSet<(u32, i64)> = changed.collect();
+            buckets.extend(changed.into_iter().map(|(grain, start)| (batch.account_id.to_string(), grain, start)));
             write_rejected(&mut rejected, &batch).await?;
         }
         accepted.end().await.map_err(classify)?;
         rejected.end().await.map_err(classify)?;
-        self.mark_changed(minutes).await
+        self.mark_changed(&buckets).await
     }
 
-    /// Notes which stored buckets the events of these minutes change. The events can be read by now: a rollup that is
-    /// computed after the mark has them.
-    async fn mark_changed(&self, minutes: BTreeSet<(String, i64)>) -> Result<(), WarehouseError> {
+    /// Notes which stored buckets the events have changed. They can be read by now: a rollup that is computed after the mark
+    /// has them.
+    async fn mark_changed(&self, buckets: &BTreeSet<(String, u32, i64)>) -> Result<(), WarehouseError> {
         let mut marks = self.insert::<MarkRow>("rollup_buckets").await?;
-        for grain in Grain::ALL {
-            let buckets: BTreeSet<(&str, i64)> =
-                minutes.iter().map(|(account_id, minute)| (account_id.as_str(), grain.floor(*minute))).collect();
-            for (account_id, start) in buckets {
-                let bucket = u32::try_from(start / 1_000).unwrap_or(0);
-                marks.write(&MarkRow { account_id, grain: grain.minutes(), bucket }).await.map_err(classify)?;
-            }
+        for (account_id, grain, start) in buckets {
+            let bucket = u32::try_from(start / 1_000).unwrap_or(0);
+            marks.write(&MarkRow { account_id, grain: *grain, bucket }).await.map_err(classify)?;
         }
         marks.end().await.map_err(classify)
     }

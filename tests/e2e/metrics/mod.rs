@@ -5,6 +5,8 @@ mod define;
 mod differential;
 pub mod plain;
 
+use std::time::Duration;
+
 use analytics_platform::config::environment;
 use anyhow::Result;
 use rollup_metrics::App;
@@ -14,8 +16,7 @@ use tests::stack::{Account, eventually};
 /// whenever the stack's own function does not.
 pub async fn until_rolled_up(account: &Account<'_>) -> Result<()> {
     const OPEN: &str = "SELECT (SELECT count() FROM (SELECT bucket FROM rollup_buckets WHERE account_id = {account:String} \
-                        AND bucket + toIntervalMinute(grain) <= now() AND (grain > 1 OR bucket > now() - toIntervalHour(71)) \
-                        GROUP BY grain, bucket HAVING max(computed_at) <= max(changed_at))) + (SELECT countIf(NOT ready AND \
+                        AND bucket + toIntervalSecond(grain) <= now() AND grain > 10 GROUP BY grain, bucket HAVING max(computed_at) <= max(changed_at))) + (SELECT countIf(NOT ready AND \
                         NOT wide) FROM rollup_series FINAL WHERE account_id = {account:String}) + (SELECT count() = 0 FROM \
                         rollup_series WHERE account_id = {account:String}) + (SELECT count() FROM system.mutations WHERE \
                         table = 'events' AND database = currentDatabase() AND mutation_id NOT IN (SELECT mutation_id FROM \
@@ -23,6 +24,10 @@ pub async fn until_rolled_up(account: &Account<'_>) -> Result<()> {
     let mut app = App::from_lookup(&environment)?;
     // One pass at a time.
     app.pause = app.patience;
+    app.rest = Duration::ZERO;
+    app.delay = Duration::ZERO;
+    // So that ticks have their part in answers.
+    app.tick_events = 1;
     eventually("rollups are up to date", async || {
         rollup_metrics::handle(&app).await?;
         Ok(account.stack.clickhouse(OPEN, &[("account", &account.id)]).await? == "0")

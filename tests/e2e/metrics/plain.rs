@@ -219,16 +219,16 @@ impl Formula {
                             as f64)
                     }
                     Function::First | Function::Last => {
-                        let mut objects: BTreeMap<String, Vec<(i64, &str, f64)>> = BTreeMap::new();
+                        let mut objects: BTreeMap<String, Vec<(i64, f64)>> = BTreeMap::new();
                         for event in events {
                             let Some(number) = event.number(property) else { continue };
                             let object = by.and_then(|by| event.text(by)).unwrap_or_default();
-                            objects.entry(object).or_default().push((event.at, event.id.as_str(), number));
+                            objects.entry(object).or_default().push((event.at, number));
                         }
-                        let of_object = |mut values: Vec<(i64, &str, f64)>| {
-                            values.sort_by(|left, right| (left.0, left.1).cmp(&(right.0, right.1)));
+                        let of_object = |mut values: Vec<(i64, f64)>| {
+                            values.sort_by(|left, right| left.0.cmp(&right.0).then(left.1.total_cmp(&right.1)));
                             let end = if matches!(function, Function::First) { values.first() } else { values.last() };
-                            end.map_or(0.0, |(_, _, number)| *number)
+                            end.map_or(0.0, |(_, number)| *number)
                         };
                         if objects.is_empty() { None } else { Some(objects.into_values().map(of_object).sum()) }
                     }
@@ -286,8 +286,8 @@ pub fn event() -> impl Strategy<Value = Event> {
     ];
     (
         prop::sample::select(NAMES.to_vec()),
-        // Half of the events are of the last two days.
-        prop_oneof![0_i64..2 * 86_400_000, 0_i64..40 * 86_400_000],
+        // Half of the events are of the last two days, some of the last minutes.
+        prop_oneof![3 => 0_i64..2 * 86_400_000, 3 => 0_i64..40 * 86_400_000, 1 => 0_i64..180_000],
         prop::option::of(prop::sample::select(vec!["u1", "u2", "u3"])),
         prop::option::of(text_value()),
         prop::option::of(text_value()),

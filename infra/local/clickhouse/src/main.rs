@@ -34,6 +34,9 @@ fn main() -> Result<()> {
         // A server's default. `clickhouse local` takes one a core, and with so few it never merges large parts.
         "--background_pool_size=16".to_owned(),
         format!("--query={SERVE}"),
+        // Settings of a server. Nobody waits for a merge.
+        "--".to_owned(),
+        "--os_threads_nice_value_merge_mutate=10".to_owned(),
     ];
     serve(library, &command_line).with_context(|| format!("cannot run ClickHouse from {library}"))
 }

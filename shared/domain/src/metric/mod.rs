@@ -19,7 +19,7 @@ mod syntax;
 mod token;
 
 pub use answer::{Answer, Cell, Compiled, Key, Point, SeriesAnswer, assemble, rank};
-pub use coverage::{Freshness, Grain, Piece, cover};
+pub use coverage::{Freshness, Grain, Kept, Piece, cover};
 pub use definition::{Aggregation, DIMENSIONS, Definition, Kind, METRICS, Problem, check_path};
 pub use filter::Filter;
 pub use graph::{Metric, Metrics, compile, dimension_sets};

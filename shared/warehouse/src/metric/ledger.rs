@@ -6,19 +6,36 @@ use analytics_domain::metric::Grain;
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 
-use super::freshness::MINUTES_KEPT;
+use super::Span;
 use crate::{EventWarehouse, WarehouseError, classify, statement::Statement};
 
 /// Stands among an account's series while somebody wants them looked at.
 const REQUEST: u64 = 0;
 
-/// Buckets of one length.
+/// Stored buckets of one account and one length.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Due {
+pub struct Noted {
     pub account_id: String,
     pub grain: Grain,
-    /// Where they start, in epoch milliseconds, ascending.
-    pub starts: Vec<i64>,
+    /// Ascending.
+    pub buckets: Vec<Bucket>,
+}
+
+/// What is noted of a stored bucket: times in epoch milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    pub start: i64,
+    pub changed_at: i64,
+    /// 0 if it never was.
+    pub computed_at: i64,
+}
+
+impl Bucket {
+    /// Whether it has changed since it was computed.
+    #[must_use]
+    pub const fn is_stale(&self) -> bool {
+        self.computed_at <= self.changed_at
+    }
 }
 
 /// What is known of a series.
@@ -43,14 +60,14 @@ struct SeriesRow<'a> {
 struct BuiltRow<'a> {
     account_id: &'a str,
     series: u64,
-    grain: u8,
+    grain: u32,
     bucket: u32,
 }
 
 #[derive(Row, Serialize)]
 struct ComputedRow<'a> {
     account_id: &'a str,
-    grain: u8,
+    grain: u32,
     bucket: u32,
     changed_at: i64,
     computed_at: i64,
@@ -92,50 +109,54 @@ impl EventWarehouse {
         Ok(true)
     }
 
-    /// Buckets of all accounts that have changed since they were computed, those included that have yet to end.
+    /// Buckets of all accounts that have changed since they were computed, and not before `since`, those included that have
+    /// yet to end.
     ///
     /// # Errors
     /// If ClickHouse does not answer.
-    pub async fn stale(&self, now: i64) -> Result<Vec<Due>, WarehouseError> {
-        self.buckets(now, "max(computed_at) <= max(changed_at)", None).await
+    pub async fn stale(&self, since: i64) -> Result<Vec<Noted>, WarehouseError> {
+        self.noted(|statement| {
+            statement.push("changed_at >= ").time(since).push(" OR computed_at >= ").time(since);
+            statement.push(" GROUP BY account_id, grain, bucket HAVING computed <= changed");
+        })
+        .await
     }
 
-    /// Buckets of an account that are computed and complete.
+    /// All buckets of an account, whether they have changed or not.
     ///
     /// # Errors
     /// If ClickHouse does not answer.
-    pub async fn complete(&self, account_id: &str, now: i64) -> Result<Vec<Due>, WarehouseError> {
-        self.buckets(now, "max(computed_at) > max(changed_at)", Some(account_id)).await
+    pub async fn buckets(&self, account_id: &str) -> Result<Vec<Noted>, WarehouseError> {
+        self.noted(|statement| {
+            statement.push("account_id = ").text(account_id).push(" GROUP BY account_id, grain, bucket");
+        })
+        .await
     }
 
-    async fn buckets(
-        &self,
-        now: i64,
-        having: &'static str,
-        account_id: Option<&str>,
-    ) -> Result<Vec<Due>, WarehouseError> {
+    async fn noted(&self, wanted: impl FnOnce(&mut Statement)) -> Result<Vec<Noted>, WarehouseError> {
         #[derive(Deserialize, Row)]
         struct Found {
             account_id: String,
-            grain: u8,
-            starts: Vec<i64>,
+            grain: u32,
+            buckets: Vec<(i64, i64, i64)>,
         }
         let mut statement = Statement::default();
         statement.push(
-            "SELECT account_id, grain, arraySort(groupArray(toInt64(toUnixTimestamp(bucket)) * 1000)) AS starts FROM \
-             (SELECT account_id, grain, bucket FROM rollup_buckets WHERE (grain > 1 OR bucket >= ",
+            "SELECT account_id, grain, arraySort(groupArray((toInt64(toUnixTimestamp(bucket)) * 1000, \
+             toUnixTimestamp64Milli(changed), toUnixTimestamp64Milli(computed)))) FROM (SELECT account_id, grain, bucket, \
+             max(changed_at) AS changed, max(computed_at) AS computed FROM rollup_buckets WHERE ",
         );
-        statement.time(now - MINUTES_KEPT).push(")");
-        if let Some(account_id) = account_id {
-            statement.push(" AND account_id = ").text(account_id);
-        }
-        statement.push(" GROUP BY account_id, grain, bucket HAVING ").push(having);
+        wanted(&mut statement);
         statement.push(") GROUP BY account_id, grain ORDER BY account_id, grain");
-        let found: Vec<Found> = self.ask(&statement).await?;
-        let due = found.into_iter().filter_map(|Found { account_id, grain, starts }| {
-            Some(Due { account_id, grain: Grain::from_minutes(grain)?, starts })
+        let noted = self.ask::<Found>(&statement).await?.into_iter().filter_map(|found| {
+            let bucket = |(start, changed_at, computed_at)| Bucket { start, changed_at, computed_at };
+            Some(Noted {
+                account_id: found.account_id,
+                grain: Grain::from_seconds(found.grain)?,
+                buckets: found.buckets.into_iter().map(bucket).collect(),
+            })
         });
-        Ok(due.collect())
+        Ok(noted.collect())
     }
 
     /// What is known of an account's series, and since when, in epoch milliseconds.
@@ -170,12 +191,13 @@ impl EventWarehouse {
         &self,
         account_id: &str,
         since: i64,
-        Due { grain, starts, .. }: &Due,
+        grain: Grain,
+        starts: &[i64],
     ) -> Result<Vec<i64>, WarehouseError> {
         let mut statement = Statement::default();
         statement.push("SELECT toInt64(toUnixTimestamp(bucket)) * 1000 FROM rollups WHERE account_id = ");
         statement.text(account_id).push(" AND series = ").id(build_mark(since)).push(" AND grain = ");
-        statement.integer(grain.minutes().into());
+        statement.integer(grain.seconds().into());
         let there: BTreeSet<i64> = self.ask::<i64>(&statement).await?.into_iter().collect();
         Ok(starts.iter().copied().filter(|start| !there.contains(start)).collect())
     }
@@ -188,13 +210,12 @@ impl EventWarehouse {
         &self,
         account_id: &str,
         since: i64,
-        grain: Grain,
-        starts: &[i64],
+        Span { grain, starts }: Span<'_>,
     ) -> Result<(), WarehouseError> {
         let mut insert = self.insert::<BuiltRow>("rollups").await?;
         for start in starts {
             let bucket = u32::try_from(start / 1_000).unwrap_or(0);
-            let row = BuiltRow { account_id, series: build_mark(since), grain: grain.minutes(), bucket };
+            let row = BuiltRow { account_id, series: build_mark(since), grain: grain.seconds(), bucket };
             insert.write(&row).await.map_err(classify)?;
         }
         insert.end().await.map_err(classify)
@@ -242,24 +263,36 @@ impl EventWarehouse {
         insert.end().await.map_err(classify)
     }
 
-    /// Notes that all series of these buckets have seen what was marked before `version`.
+    /// Notes that all series of these buckets have seen what was marked before `version`, and that the longer buckets that
+    /// they are parts of have not.
     ///
     /// # Errors
     /// If ClickHouse has not confirmed it.
     pub async fn note_computed(
         &self,
         account_id: &str,
-        grain: Grain,
-        starts: &[i64],
+        Span { grain, starts }: Span<'_>,
         version: i64,
     ) -> Result<(), WarehouseError> {
         let mut insert = self.insert::<ComputedRow>("rollup_buckets").await?;
+        let now = self.clock().await?;
+        for longer in grain.longer() {
+            let changed: BTreeSet<i64> = starts.iter().map(|start| longer.floor(*start)).collect();
+            for start in changed {
+                insert.write(&ComputedRow::new(account_id, longer, start, now, 0)).await.map_err(classify)?;
+            }
+        }
         for start in starts {
-            let bucket = u32::try_from(start / 1_000).unwrap_or(0);
-            let row = ComputedRow { account_id, grain: grain.minutes(), bucket, changed_at: 0, computed_at: version };
-            insert.write(&row).await.map_err(classify)?;
+            insert.write(&ComputedRow::new(account_id, grain, *start, 0, version)).await.map_err(classify)?;
         }
         insert.end().await.map_err(classify)
+    }
+}
+
+impl<'a> ComputedRow<'a> {
+    fn new(account_id: &'a str, grain: Grain, start: i64, changed_at: i64, computed_at: i64) -> Self {
+        let bucket = u32::try_from(start / 1_000).unwrap_or(0);
+        Self { account_id, grain: grain.seconds(), bucket, changed_at, computed_at }
     }
 }
 

@@ -6,10 +6,13 @@ mod plan;
 mod query;
 mod read;
 mod rollup;
+mod shape;
 mod states;
 mod survey;
 
-pub use ledger::{Due, SeriesState};
+pub use freshness::Rollups;
+pub use ledger::{Bucket, Noted, SeriesState};
 pub use plan::Plan;
 pub use query::{Asked, Source, Told};
+pub use rollup::Span;
 pub use survey::Fact;

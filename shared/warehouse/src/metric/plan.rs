@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use analytics_domain::metric::{Grain, Measure, Series};
+use analytics_domain::metric::{Grain, Kept, Measure, Series};
 
 use super::states::DIMENSIONS;
 
@@ -38,10 +38,11 @@ impl Plan {
         series_of(self.entries.iter()).map(|series| (series.id(), series)).collect()
     }
 
-    /// The part of it that is kept in buckets of this length.
-    pub(super) fn kept_in(&self, grain: Grain) -> Self {
+    /// The part of it that is kept in buckets of this length that start then.
+    pub(super) fn kept_in(&self, grain: Grain, start: i64, kept: &Kept) -> Self {
         let entries = self.entries.iter().filter_map(|(measure, sets)| {
-            let sets: Vec<_> = sets.iter().filter(|set| Grain::kept_of(set.len()).contains(&grain)).cloned().collect();
+            let is_kept = |set: &&Vec<String>| kept.since(grain, set.len()) <= start;
+            let sets: Vec<_> = sets.iter().filter(is_kept).cloned().collect();
             (!sets.is_empty()).then(|| (measure.clone(), sets))
         });
         Self { entries: entries.collect() }

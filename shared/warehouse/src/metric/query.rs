@@ -1,9 +1,9 @@
 //! Answers: states of measures by bucket and key.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use analytics_domain::metric::{
-    Cell, Filter, Freshness, Grain, Key, Measure, Of, Piece, Series, State,
+    Cell, Filter, Grain, Key, Measure, Of, Piece, Series, State,
     buckets::{Buckets, Range},
     cover,
 };
@@ -11,13 +11,12 @@ use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    Rollups,
     read::{self, condition},
-    states::{self, Bucket, key, of_events, within},
+    shape::{Column, columns_of, named, unfold},
+    states::{Bucket, Scan, object_of, within},
 };
 use crate::{EventWarehouse, WarehouseError, statement::Statement};
-
-/// Parts of a time range that one statement reads from. A range in more pieces is read from the events.
-const MOST_PIECES: usize = 200;
 
 /// Measures over time.
 #[derive(Clone, Copy, Debug)]
@@ -30,12 +29,11 @@ pub struct Asked<'q> {
     pub filter: &'q Filter,
     /// For each measure, the splits that may be kept: lists of dimensions.
     pub kept: &'q [Vec<Vec<String>>],
+    pub rollups: &'q Rollups,
     /// Only these keys by themselves, the others put together.
     pub only: Option<&'q [Key]>,
     /// Whether buckets are wanted, or totals only.
     pub by_bucket: bool,
-    /// Epoch milliseconds.
-    pub now: i64,
 }
 
 /// Where an answer came from.
@@ -56,7 +54,7 @@ pub struct Told {
 
 #[derive(Deserialize, Row)]
 struct FoundCell {
-    place: u8,
+    place: i64,
     whole: u8,
     bucket: i64,
     other: u8,
@@ -66,9 +64,23 @@ struct FoundCell {
     low: f64,
     high: f64,
     uniques: u64,
-    bins: Vec<i32>,
-    bin_counts: Vec<u64>,
+    bins: (Vec<i32>, Vec<u64>),
     level: f64,
+}
+
+impl Asked<'_> {
+    /// The series that answers for a measure: the narrowest one that is complete and has what is asked for.
+    fn series_of(&self, measure: &Measure, kept: &[Vec<String>]) -> Option<Series> {
+        // Rollups keep the text of properties only.
+        if !self.filter.reads_text_only() {
+            return None;
+        }
+        let needed: Vec<&str> = self.group_by.iter().map(String::as_str).chain(self.filter.paths()).collect();
+        let fits = |set: &&Vec<String>| needed.iter().all(|path| set.iter().any(|kept| kept == path));
+        let series = |set: &Vec<String>| Series { measure: measure.clone(), dimensions: set.clone() };
+        let kept = kept.iter().filter(fits).map(series);
+        kept.filter(|series| self.rollups.ready.contains(&series.id())).min_by_key(|series| series.dimensions.len())
+    }
 }
 
 impl EventWarehouse {
@@ -77,227 +89,232 @@ impl EventWarehouse {
     /// # Errors
     /// If ClickHouse does not answer, or not within the limits of one question.
     pub async fn measure(&self, account_id: &str, asked: &Asked<'_>) -> Result<Told, WarehouseError> {
-        let needed: Vec<&str> = asked.group_by.iter().map(String::as_str).chain(asked.filter.paths()).collect();
-        // Rollups keep the text of properties only.
-        let usable = asked.filter.reads_text_only();
-        let series: Vec<Option<Series>> = asked
-            .measures
-            .iter()
-            .zip(asked.kept)
-            .map(|(measure, kept)| {
-                let fits = |set: &&Vec<String>| needed.iter().all(|path| set.iter().any(|kept| kept == path));
-                let set = kept.iter().filter(fits).min_by_key(|set| set.len()).filter(|_| usable)?;
-                Some(Series { measure: measure.clone(), dimensions: set.clone() })
-            })
-            .collect();
-        let ids: Vec<u64> = series.iter().flatten().map(Series::id).collect();
-        let range = asked.buckets.range;
-        let odd: Vec<i64> =
-            asked.buckets.starts.iter().copied().filter(|start| Grain::Hour.floor(*start) != *start).collect();
-        let events_only = [Piece { grain: None, range }];
-        let known = match ids.is_empty() {
-            true => None,
-            false => Some(self.known(account_id, range, &odd, &ids, asked.now).await?),
-        };
-        let freshness = known.as_ref().and_then(|known| known.freshness.as_ref());
-        let (mut rolled, mut raw) = (false, false);
-        let mut statement = Statement::default();
-        merged(&mut statement, asked, |statement| {
-            let mut is_first = true;
-            for (place, (measure, series)) in asked.measures.iter().zip(&series).enumerate() {
-                let ready = series
-                    .as_ref()
-                    .filter(|series| known.as_ref().is_some_and(|known| known.ready.contains(&series.id())));
-                let pieces = match (ready, freshness) {
-                    (Some(series), Some(freshness)) => {
-                        pieces(range, &odd, freshness, Grain::kept_of(series.dimensions.len()))
-                    }
-                    _ => events_only.to_vec(),
-                };
-                if let Some(series) = ready
-                    && pieces.iter().any(|piece| piece.grain.is_some())
-                {
-                    union(statement, &mut is_first);
-                    of_rollups(statement, account_id, place, series, asked, &pieces);
-                    rolled = true;
-                }
-                let ranges: Vec<Range> =
-                    pieces.iter().filter(|piece| piece.grain.is_none()).map(|piece| piece.range).collect();
-                if !ranges.is_empty() {
-                    union(statement, &mut is_first);
-                    of_raw(statement, account_id, place, measure, asked, &ranges);
-                    raw = true;
-                }
-            }
-        });
+        let parts = asked.parts();
+        let statement = statement(account_id, asked, &parts);
         let rows: Vec<FoundCell> = self.ask(&statement).await?;
         let cells = rows.into_iter().map(|row| cell(row, asked)).collect();
-        let source = match (rolled, raw) {
-            (true, true) => Source::Both,
-            (true, false) => Source::Rollups,
-            _ => Source::Events,
+        let is_raw = |part: &Part<'_>| matches!(part, Part::Raw { .. });
+        let source = match (parts.iter().all(is_raw), parts.iter().any(is_raw)) {
+            (true, _) => Source::Events,
+            (false, true) => Source::Both,
+            (false, false) => Source::Rollups,
         };
         Ok(Told { cells, source })
     }
 }
 
-fn union(statement: &mut Statement, is_first: &mut bool) {
-    if !std::mem::take(is_first) {
-        statement.push(" UNION ALL ");
+/// Measures that are read together, each with its place among those asked for.
+enum Part<'q> {
+    /// From the events.
+    Raw { measures: Vec<(i64, &'q Measure)>, ranges: Vec<Range> },
+    /// From series that are split by the same dimensions.
+    Rolled { series: Vec<(i64, Series)>, pieces: Vec<Piece> },
+}
+
+impl<'q> Asked<'q> {
+    fn parts(&self) -> Vec<Part<'q>> {
+        let range = self.buckets.range;
+        let mut rolled: BTreeMap<Vec<String>, Vec<(i64, Series)>> = BTreeMap::new();
+        let mut raw: Vec<(Vec<Range>, i64, &'q Measure)> = Vec::new();
+        for (measure, place) in self.measures.iter().zip(0_i64..) {
+            match self.series_of(measure, &self.kept[usize::try_from(place).unwrap_or(0)]) {
+                Some(series) => rolled.entry(series.dimensions.clone()).or_default().push((place, series)),
+                None => raw.push((vec![range], place, measure)),
+            }
+        }
+        let mut parts = Vec::new();
+        for (dimensions, series) in rolled {
+            let pieces = match &self.rollups.freshness {
+                Some(freshness) => cover(range, &self.buckets.starts, freshness, dimensions.len()),
+                None => vec![Piece { grain: None, range }],
+            };
+            let ranges: Vec<Range> =
+                pieces.iter().filter(|piece| piece.grain.is_none()).map(|piece| piece.range).collect();
+            if !ranges.is_empty() {
+                let measure = |place: i64| &self.measures[usize::try_from(place).unwrap_or(0)];
+                raw.extend(series.iter().map(|(place, _)| (ranges.clone(), *place, measure(*place))));
+            }
+            if pieces.iter().any(|piece| piece.grain.is_some()) {
+                parts.push(Part::Rolled { series, pieces });
+            }
+        }
+        // What is read of the same time and told apart in the same way takes one look.
+        let mut looks: Vec<(Vec<Range>, Vec<(i64, &Measure)>)> = Vec::new();
+        for (ranges, place, measure) in raw {
+            let fits = |(others, measures): &&mut (Vec<Range>, Vec<(i64, &Measure)>)| {
+                *others == ranges && measures.iter().all(|(_, other)| object_of(other) == object_of(measure))
+            };
+            match looks.iter_mut().find(fits) {
+                Some((_, measures)) => measures.push((place, measure)),
+                None => looks.push((ranges, vec![(place, measure)])),
+            }
+        }
+        parts.extend(looks.into_iter().map(|(ranges, measures)| Part::Raw { measures, ranges }));
+        parts
     }
 }
 
-fn pieces(range: Range, cuts: &[i64], freshness: &Freshness, grains: &[Grain]) -> Vec<Piece> {
-    let pieces = cover(range, cuts, freshness, grains);
-    if pieces.len() <= MOST_PIECES {
-        return pieces;
+/// States by measure, key and bucket, and for the whole range. ClickHouse takes longer to understand a statement than to
+/// read some thousand rows, so it has no column and no subquery that it can do without.
+fn statement(account_id: &str, asked: &Asked<'_>, parts: &[Part<'_>]) -> Statement {
+    let columns = columns_of(asked.measures.iter());
+    let has_objects = columns.contains(&Column::Object);
+    let mut statement = Statement::default();
+    if has_objects {
+        // Within an object the latest value counts; then objects add up.
+        statement.push(
+            "SELECT place, whole, bucket, other, key, sum(ns), sum(totals), min(lows), max(highs), sum(uniques), \
+             any(distribution), sum(level) FROM (",
+        );
     }
-    // Much is stale, or the buckets are finer than what is kept: the events hold the answer.
-    let whole: Vec<Piece> = pieces.iter().copied().filter(|piece| piece.grain == Some(Grain::Hour)).collect();
-    if whole.is_empty() || whole.len() > MOST_PIECES / 2 {
-        return vec![Piece { grain: None, range }];
+    let all: [(bool, &'static str, &'static str); 4] = [
+        (asked.by_bucket, "toUInt8(grouping(bucket)) AS whole, bucket", "toUInt8(1) AS whole, toInt64(0) AS bucket"),
+        (asked.only.is_some(), "other", "toUInt8(0) AS other"),
+        (!asked.group_by.is_empty(), "key", "CAST([], 'Array(Nullable(String))') AS key"),
+        (true, "sum(n) AS ns", ""),
+    ];
+    let values: [(Column, &'static str, &'static str); 5] = [
+        (Column::Total, "sum(total) AS totals", "toFloat64(0) AS totals"),
+        (Column::Low, "min(low) AS lows", "toFloat64(0) AS lows"),
+        (Column::High, "max(high) AS highs", "toFloat64(0) AS highs"),
+        (Column::Hashes, "uniqExactArray(hashes) AS uniques", "toUInt64(0) AS uniques"),
+        (
+            Column::Bins,
+            "sumMap(bins) AS distribution",
+            "(CAST([], 'Array(Int32)'), CAST([], 'Array(UInt64)')) AS distribution",
+        ),
+    ];
+    statement.push("SELECT place");
+    for (has, present, absent) in
+        all.into_iter().chain(values.map(|(column, present, absent)| (columns.contains(&column), present, absent)))
+    {
+        statement.push(", ").push(if has { present } else { absent });
     }
-    // What lies between the whole hours.
-    let mut merged: Vec<Piece> = Vec::new();
-    let mut from = range.from;
-    for piece in whole {
-        if from < piece.range.from {
-            merged.push(Piece { grain: None, range: Range { from, to: piece.range.from } });
-        }
-        from = piece.range.to;
-        merged.push(piece);
-    }
-    if from < range.to {
-        merged.push(Piece { grain: None, range: Range { from, to: range.to } });
-    }
-    merged
-}
-
-/// States of the parts that `parts` selects, put together: by bucket if that is wanted, and for the whole range.
-fn merged(statement: &mut Statement, asked: &Asked<'_>, parts: impl FnOnce(&mut Statement)) {
-    let has = |wanted: fn(&Of) -> bool| asked.measures.iter().any(|measure| wanted(&measure.of));
-    let first = has(|of| matches!(of, Of::First { .. }));
-    let last = has(|of| matches!(of, Of::Last { .. }));
-    // Within an object the latest value counts; then objects add up.
-    statement.push(
-        "SELECT place, whole, bucket, other, key, sum(ns), sum(totals), min(lows), max(highs), sum(uniques), \
-         any(distribution.1), any(distribution.2), sum(level) FROM (SELECT place, ",
-    );
-    statement.push(if asked.by_bucket { "toUInt8(grouping(bucket))" } else { "toUInt8(1)" });
-    statement.push(" AS whole, ");
-    statement.push(if asked.by_bucket { "bucket" } else { "toInt64(0) AS bucket" });
-    statement.push(", other, key, object, sum(n) AS ns, sum(total) AS totals, min(low) AS lows, max(high) AS highs, ");
-    statement.push(match has(|of| matches!(of, Of::Uniques(_))) {
-        true => "uniqExactArray(hashes) AS uniques, ",
-        false => "toUInt64(0) AS uniques, ",
-    });
-    statement.push(match has(|of| matches!(of, Of::Distribution(_))) {
-        true => "sumMap(bins) AS distribution, ",
-        false => "any(bins) AS distribution, ",
-    });
-    let firsts: Vec<u64> = places(asked, |of| matches!(of, Of::First { .. }));
-    match (first, last) {
-        (true, true) => {
-            statement.push("if(has(").ids(&firsts).push(", place), argMin(total, at), argMax(total, at)) AS level");
-        }
-        (true, false) => drop(statement.push("argMin(total, at) AS level")),
-        (false, true) => drop(statement.push("argMax(total, at) AS level")),
-        (false, false) => drop(statement.push("toFloat64(0) AS level")),
-    }
-    statement.push(" FROM (SELECT place, bucket, ");
+    level(&mut statement, asked);
+    statement.push(" FROM (");
     match asked.only {
-        None => drop(statement.push("toUInt8(0) AS other, key, ")),
+        None => read(&mut statement, account_id, asked, parts, &columns, "key"),
         Some(only) => {
-            let keys: Vec<Vec<Option<String>>> = only
-                .iter()
-                .filter_map(|key| match key {
-                    Key::Group(values) => Some(values.clone()),
-                    Key::All | Key::Other => None,
-                })
-                .collect();
+            let values = |key: &Key| match key {
+                Key::Group(values) => Some(values.clone()),
+                Key::All | Key::Other => None,
+            };
+            let keys: Vec<Vec<Option<String>>> = only.iter().filter_map(values).collect();
+            statement.push(if asked.by_bucket { "SELECT place, bucket, " } else { "SELECT place, " });
             statement.push("toUInt8(full_key NOT IN (SELECT arrayJoin(").key_list(&keys).push("))) AS other, ");
-            statement.push("if(other, CAST([], 'Array(Nullable(String))'), full_key) AS key, ");
+            statement.push("if(other, CAST([], 'Array(Nullable(String))'), full_key) AS key");
+            named(&mut statement, &columns);
+            statement.push(" FROM (");
+            read(&mut statement, account_id, asked, parts, &columns, "full_key");
+            statement.push(")");
         }
     }
-    statement.push("object, ").push(states::VALUES).push(" FROM (SELECT place, bucket, ");
-    statement.push(if asked.only.is_some() { "key AS full_key" } else { "key" });
-    statement.push(", object, ").push(states::VALUES).push(" FROM (");
-    parts(statement);
-    statement.push("))) GROUP BY ");
-    statement.push(match asked.by_bucket {
-        true => "GROUPING SETS ((place, other, key, object, bucket), (place, other, key, object))",
-        false => "place, other, key, object",
-    });
-    statement.push(") GROUP BY place, whole, bucket, other, key");
+    let keys = |statement: &mut Statement| {
+        statement.push("place").push(if asked.only.is_some() { ", other" } else { "" });
+        statement.push(if asked.group_by.is_empty() { "" } else { ", key" });
+        statement.push(if has_objects { ", object" } else { "" });
+    };
+    statement.push(if asked.by_bucket { ") GROUP BY GROUPING SETS ((" } else { ") GROUP BY " });
+    keys(&mut statement);
+    if asked.by_bucket {
+        statement.push(", bucket), (");
+        keys(&mut statement);
+        statement.push("))");
+    }
+    if has_objects {
+        statement.push(") GROUP BY place, whole, bucket, other, key");
+    }
+    statement
 }
 
-fn places(asked: &Asked<'_>, wanted: fn(&Of) -> bool) -> Vec<u64> {
-    let places = asked.measures.iter().zip(0..).filter(|(measure, _)| wanted(&measure.of));
-    places.map(|(_, place)| place).collect()
+/// The first or last value.
+fn level(statement: &mut Statement, asked: &Asked<'_>) {
+    let places = |wanted: fn(&Of) -> bool| {
+        let places = asked.measures.iter().zip(0_i64..).filter(move |(measure, _)| wanted(&measure.of));
+        places.map(|(_, place)| place).collect::<Vec<_>>()
+    };
+    let firsts = places(|of| matches!(of, Of::First { .. }));
+    let lasts = places(|of| matches!(of, Of::Last { .. }));
+    statement.push(", ");
+    match (firsts.is_empty(), lasts.is_empty()) {
+        (true, true) => statement.push("toFloat64(0)"),
+        (true, false) => statement.push("argMax(total, (at, total))"),
+        (false, true) => statement.push("argMin(total, (at, total))"),
+        (false, false) => statement
+            .push("if(has(")
+            .integers(&firsts)
+            .push(", place), argMin(total, (at, total)), argMax(total, (at, total)))"),
+    };
+    statement.push(" AS level");
 }
 
-fn of_raw(
+/// Selects `place`, `bucket` and the key where they are wanted, and the columns, of all parts.
+fn read(
     statement: &mut Statement,
     account_id: &str,
-    place: usize,
-    measure: &Measure,
     asked: &Asked<'_>,
-    ranges: &[Range],
+    parts: &[Part<'_>],
+    columns: &[Column],
+    key_name: &'static str,
 ) {
-    let measure = Measure { filter: measure.filter.clone().and(asked.filter), ..measure.clone() };
-    statement.push("SELECT toUInt8(").integer(i64::try_from(place).unwrap_or(0)).push(") AS place, bucket, ");
-    key(statement, asked.group_by.len());
-    statement.push(" AS key, object, ").push(states::VALUES).push(" FROM (");
-    of_events(
-        statement,
-        account_id,
-        &measure,
-        asked.group_by,
-        Bucket::Starts(&asked.buckets.starts),
-        |statement| within(statement, "timestamp", ranges),
-        None,
-    );
-    statement.push(")");
+    for (number, part) in parts.iter().enumerate() {
+        statement.push(if number > 0 { " UNION ALL " } else { "" });
+        match part {
+            Part::Raw { measures, ranges } => {
+                let bucket = asked.by_bucket.then_some(Bucket::Starts(&asked.buckets.starts));
+                let dimensions = asked.group_by;
+                let scan = Scan { account_id, measures, dimensions, bucket, columns, sets: None };
+                scan.select(statement, key_name, |statement| {
+                    within(statement, "timestamp", ranges);
+                    statement.push(" AND ");
+                    condition(statement, read::Source::Events, asked.filter);
+                });
+            }
+            Part::Rolled { series, pieces } => {
+                rolled(statement, account_id, asked, series, pieces, columns, key_name);
+            }
+        }
+    }
 }
 
-fn of_rollups(
+fn rolled(
     statement: &mut Statement,
     account_id: &str,
-    place: usize,
-    series: &Series,
     asked: &Asked<'_>,
+    series: &[(i64, Series)],
     pieces: &[Piece],
+    columns: &[Column],
+    key_name: &'static str,
 ) {
-    let source = read::Source::Key(&series.dimensions);
-    statement.push("SELECT toUInt8(").integer(i64::try_from(place).unwrap_or(0)).push(") AS place, ");
-    Bucket::Starts(&asked.buckets.starts).of(statement, "toInt64(toUnixTimestamp(rollups.bucket)) * 1000");
-    statement.push(" AS bucket, ");
-    if asked.group_by.is_empty() {
-        key(statement, 0);
-    } else {
-        for (place, path) in asked.group_by.iter().enumerate() {
-            statement.push(if place == 0 { "[" } else { ", " });
-            read::text(statement, source, path);
-        }
-        statement.push("]");
+    let Some((_, first)) = series.first() else { return };
+    let source = read::Source::Key(&first.dimensions);
+    let ids: Vec<u64> = series.iter().map(|(_, series)| series.id()).collect();
+    let places: Vec<i64> = series.iter().map(|(place, _)| *place).collect();
+    statement.push("SELECT transform(series, ").ids(&ids).push(", ").integers(&places).push(", toInt64(0)) AS place");
+    if asked.by_bucket {
+        statement.push(", ");
+        Bucket::Starts(&asked.buckets.starts).of(statement, "toInt64(toUnixTimestamp(rollups.bucket)) * 1000");
+        statement.push(" AS bucket");
     }
-    statement.push(" AS key, object, ").push(states::VALUES);
-    statement.push(
-        " FROM rollups FINAL ARRAY JOIN keys AS k, objects AS object, ns AS n, totals AS total, lows AS low, highs AS \
-         high, bin_lists AS bins, hash_lists AS hashes, ats AS at WHERE account_id = ",
-    );
-    statement.text(account_id).push(" AND series = ").id(series.id()).push(" AND (");
-    let mut by_grain: HashMap<u8, Vec<Range>> = HashMap::new();
+    for (place, path) in asked.group_by.iter().enumerate() {
+        statement.push(if place == 0 { ", [" } else { ", " });
+        read::text(statement, source, path);
+    }
+    if !asked.group_by.is_empty() {
+        statement.push("] AS ").push(key_name);
+    }
+    named(statement, columns);
+    unfold(statement, columns);
+    statement.push(" WHERE account_id = ").text(account_id).push(" AND series IN ").ids(&ids).push(" AND (");
+    let mut by_grain: BTreeMap<Grain, Vec<Range>> = BTreeMap::new();
     for piece in pieces {
         if let Some(grain) = piece.grain {
-            by_grain.entry(grain.minutes()).or_default().push(piece.range);
+            by_grain.entry(grain).or_default().push(piece.range);
         }
     }
-    let mut is_first = true;
-    for grain in Grain::ALL {
-        let Some(ranges) = by_grain.get(&grain.minutes()) else { continue };
-        statement.push(if std::mem::take(&mut is_first) { "(grain = " } else { " OR (grain = " });
-        statement.integer(grain.minutes().into()).push(" AND ");
+    for (place, (grain, ranges)) in by_grain.iter().enumerate() {
+        statement.push(if place > 0 { " OR (grain = " } else { "(grain = " }).integer(grain.seconds().into());
+        statement.push(" AND ");
         within(statement, "rollups.bucket", ranges);
         statement.push(")");
     }
@@ -306,7 +323,7 @@ fn of_rollups(
 }
 
 fn cell(row: FoundCell, asked: &Asked<'_>) -> Cell {
-    let measure = usize::from(row.place);
+    let measure = usize::try_from(row.place).unwrap_or(0);
     let key = match (row.other, asked.group_by.is_empty()) {
         (_, true) => Key::All,
         (0, false) => Key::Group(row.key),
@@ -319,7 +336,7 @@ fn cell(row: FoundCell, asked: &Asked<'_>) -> Cell {
         low: row.low,
         high: row.high,
         uniques: row.uniques,
-        bins: row.bins.into_iter().zip(row.bin_counts).collect(),
+        bins: row.bins.0.into_iter().zip(row.bins.1).collect(),
     };
     Cell { measure, key, bucket: (row.whole == 0).then_some(row.bucket), state }
 }
@@ -355,19 +372,22 @@ mod tests {
             group_by: &[name()],
             filter: &filter,
             kept: &[],
+            rollups: &Rollups::default(),
             only: Some(&[Key::Group(vec![Some(name()), None])]),
             by_bucket: true,
-            now: 0,
         };
-        let pieces = [Piece { grain: Some(Grain::Hour), range: buckets.range }];
-        let mut statement = Statement::default();
-        merged(&mut statement, &asked, |statement| {
-            for (place, measure) in measures.iter().enumerate() {
-                of_raw(statement, evil, place, measure, &asked, &[buckets.range]);
-                let series = Series { measure: measure.clone(), dimensions: vec![name()] };
-                of_rollups(statement, evil, place, &series, &asked, &pieces);
-            }
-        });
+        let measures: Vec<(i64, &Measure)> = (0..).zip(&measures).collect();
+        let series = measures
+            .iter()
+            .map(|(place, measure)| (*place, Series { measure: (*measure).clone(), dimensions: vec![name()] }));
+        let parts = [
+            Part::Rolled {
+                series: series.collect(),
+                pieces: vec![Piece { grain: Some(Grain::Hour), range: buckets.range }],
+            },
+            Part::Raw { measures, ranges: vec![buckets.range] },
+        ];
+        let statement = super::statement(evil, &asked, &parts);
         let sql = statement.sql();
         assert!(!sql.contains("1=1") && !sql.contains("--"), "{sql}");
     }

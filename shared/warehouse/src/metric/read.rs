@@ -9,7 +9,7 @@ use crate::statement::Statement;
 pub(super) enum Source<'s> {
     /// In the columns of `events`.
     Events,
-    /// In the array `k`, which holds the values of these dimensions.
+    /// In the array `stored`, which holds the values of these dimensions.
     Key(&'s [String]),
 }
 
@@ -18,7 +18,7 @@ pub(super) fn text(statement: &mut Statement, source: Source<'_>, path: &str) {
     match (source, path) {
         (Source::Key(dimensions), _) => {
             let place = dimensions.iter().position(|dimension| dimension == path).map_or(0, |place| place + 1);
-            statement.push("k[").integer(i64::try_from(place).unwrap_or(0)).push("]");
+            statement.push("stored[").integer(i64::try_from(place).unwrap_or(0)).push("]");
         }
         (Source::Events, "$userId") => drop(statement.push("nullIf(user_id, '')")),
         (Source::Events, "$sessionId") => drop(statement.push("nullIf(session_id, '')")),

@@ -1,10 +1,11 @@
-//! Computing rollups from the events.
+//! Computing rollups: the shortest buckets from the events, the longer ones from those.
 
-use analytics_domain::metric::{Grain, Series, buckets::Range};
+use analytics_domain::metric::{Grain, Kept, Measure, Series, buckets::Range};
 
 use super::{
     plan::{Entry, Plan, dimensions_of, series_of},
-    states::{self, Bucket, key, of_events},
+    shape::{COLUMNS, Column, Shape, columns_of, named, unfold},
+    states::{Bucket, DIMENSIONS, Scan, object_of, within},
 };
 use crate::{EventWarehouse, WarehouseError, classify, statement::Statement};
 
@@ -12,7 +13,8 @@ use crate::{EventWarehouse, WarehouseError, classify, statement::Statement};
 const MOST_KEYS: usize = 20_000;
 
 /// What one computation may take. Longer than a question's: nobody waits for it.
-const LIMITS: [(&str, &str); 5] = [
+const LIMITS: [(&str, &str); 6] = [
+    ("os_threads_nice_value_query", "10"),
     ("max_execution_time", "50"),
     ("max_memory_usage", "4000000000"),
     // All rows of a bucket become visible at once.
@@ -27,12 +29,16 @@ const MEASURES: usize = 12;
 /// Events that one computation reads, for each measure of them.
 const MOST_EVENTS: u64 = 3_000_000;
 
+/// Keys of shorter buckets that one computation puts together.
+const MOST_STORED_KEYS: u64 = 5_000_000;
+
 /// Runs of buckets that are selected as such.
 const MOST_RANGES: usize = 8;
 
 impl EventWarehouse {
-    /// Computes buckets from the events and puts them in the place of what was stored. Returns the series that have too
-    /// many keys to be kept.
+    /// Computes buckets and puts them in the place of what was stored. Returns the series that have too many keys to be kept.
+    ///
+    /// All of `starts` are to be made of the same: see [`Kept::made_of`].
     ///
     /// # Errors
     /// [`WarehouseError::OverLimits`] if it is too much for one go. If ClickHouse does not answer, what was stored may be
@@ -41,31 +47,73 @@ impl EventWarehouse {
         &self,
         account_id: &str,
         plan: &Plan,
-        grain: Grain,
-        starts: &[i64],
+        span: Span<'_>,
+        kept: &Kept,
         version: i64,
     ) -> Result<Vec<u64>, WarehouseError> {
-        let span = Span { grain, starts };
-        let come = self.come(account_id, span).await?;
-        let events: u64 = come.iter().map(|(_, count)| count).sum();
-        if events > MOST_EVENTS && starts.len() > 1 {
-            return Err(WarehouseError::OverLimits(format!("{events} events")));
-        }
-        let has_come = |entry: &&Entry| come.iter().any(|(name, _)| *name == entry.0.event_name);
-        let plan = plan.kept_in(grain);
-        let (entries, without): (Vec<&Entry>, Vec<&Entry>) = plan.entries.iter().partition(has_come);
+        let Some(&start) = span.starts.first() else { return Ok(Vec::new()) };
+        let plan = plan.kept_in(span.grain, start, kept);
         // The buckets count as computed only later, so it does not matter that their series come one after another.
-        for entries in entries.chunks(MEASURES) {
-            self.execute(&compute(account_id, entries, span, version)).await?;
+        match kept.made_of(span.grain, start) {
+            Some(shorter) => {
+                let keys = self.stored_keys(account_id, &plan, shorter, span).await?;
+                if keys > MOST_STORED_KEYS && span.starts.len() > 1 {
+                    return Err(WarehouseError::OverLimits(format!("{keys} keys")));
+                }
+                for entries in plan.entries.chunks(MEASURES) {
+                    self.execute(&put_together(account_id, entries, shorter, span, version)).await?;
+                }
+            }
+            None => {
+                let come = self.come(account_id, span).await?;
+                let events: u64 = come.iter().map(|(_, count)| count).sum();
+                if events > MOST_EVENTS && span.starts.len() > 1 {
+                    return Err(WarehouseError::OverLimits(format!("{events} events")));
+                }
+                let has_come = |entry: &&Entry| come.iter().any(|(name, _)| *name == entry.0.event_name);
+                let (entries, without): (Vec<&Entry>, Vec<&Entry>) = plan.entries.iter().partition(has_come);
+                for entries in entries.chunks(MEASURES) {
+                    self.execute(&compute(account_id, entries, span, version)).await?;
+                }
+                self.execute(&clear(account_id, &without, span, version)).await?;
+            }
         }
-        self.execute(&clear(account_id, &without, span, version)).await?;
         let mut statement = Statement::default();
         statement.push("SELECT DISTINCT series FROM rollups WHERE account_id = ").text(account_id);
-        statement.push(" AND grain = ").integer(grain.minutes().into()).push(" AND ");
+        statement.push(" AND grain = ").integer(span.grain.seconds().into()).push(" AND ");
         span.holds(&mut statement, "bucket", "toInt64(toUnixTimestamp(bucket)) * 1000");
         statement.push(" AND version = ").time(version);
         statement.push(" AND length(keys) > ").integer(i64::try_from(MOST_KEYS).unwrap_or(i64::MAX));
         self.ask(&statement).await
+    }
+
+    /// How many keys the shorter buckets have that some buckets are made of.
+    async fn stored_keys(
+        &self,
+        account_id: &str,
+        plan: &Plan,
+        shorter: Grain,
+        span: Span<'_>,
+    ) -> Result<u64, WarehouseError> {
+        let ids: Vec<u64> = plan.series().into_keys().collect();
+        let mut statement = Statement::default();
+        statement.push("SELECT sum(length(keys)) FROM rollups WHERE account_id = ").text(account_id);
+        statement
+            .push(" AND series IN ")
+            .ids(&ids)
+            .push(" AND grain = ")
+            .integer(shorter.seconds().into())
+            .push(" AND ");
+        within(&mut statement, "bucket", &span.ranges());
+        Ok(self.ask::<u64>(&statement).await?.into_iter().sum())
+    }
+
+    /// How many events there are in some buckets, about.
+    ///
+    /// # Errors
+    /// If ClickHouse does not answer.
+    pub async fn events_in(&self, account_id: &str, span: Span<'_>) -> Result<u64, WarehouseError> {
+        Ok(self.come(account_id, span).await?.iter().map(|(_, count)| count).sum())
     }
 
     /// The names of the events in some buckets, and how many rows each has, about: rows between the buckets may count.
@@ -73,7 +121,7 @@ impl EventWarehouse {
         let mut statement = Statement::default();
         statement.push("SELECT toString(event_name), count() FROM events WHERE account_id = ").text(account_id);
         statement.push(" AND ");
-        states::within(&mut statement, "timestamp", &span.ranges());
+        within(&mut statement, "timestamp", &span.ranges());
         statement.push(" GROUP BY event_name");
         self.ask(&statement).await
     }
@@ -86,11 +134,11 @@ impl EventWarehouse {
 }
 
 /// Some buckets of one length.
-#[derive(Clone, Copy)]
-struct Span<'s> {
-    grain: Grain,
-    /// Ascending.
-    starts: &'s [i64],
+#[derive(Clone, Copy, Debug)]
+pub struct Span<'s> {
+    pub grain: Grain,
+    /// Ascending, in epoch milliseconds.
+    pub starts: &'s [i64],
 }
 
 impl Span<'_> {
@@ -111,7 +159,7 @@ impl Span<'_> {
     /// That a row's time lies in one of the buckets: `column` holds the time, `millis` is the same as a number.
     fn holds(self, statement: &mut Statement, column: &'static str, millis: &'static str) {
         let ranges = self.ranges();
-        states::within(statement, column, &ranges);
+        within(statement, column, &ranges);
         let length = self.grain.length();
         let covered: i64 = ranges.iter().map(|range| range.length() / length).sum();
         if covered > i64::try_from(self.starts.len()).unwrap_or(i64::MAX) {
@@ -121,43 +169,88 @@ impl Span<'_> {
     }
 }
 
+/// Measures that one look at the events computes: those of the same event, object and splits.
+fn scans<'e>(entries: &[&'e Entry]) -> Vec<(Vec<(i64, &'e Measure)>, &'e [Vec<String>])> {
+    let mut scans: Vec<(Vec<(i64, &Measure)>, &[Vec<String>])> = Vec::new();
+    for ((measure, sets), place) in entries.iter().copied().zip(0..) {
+        let fits = |(measures, others): &&mut (Vec<(i64, &Measure)>, &[Vec<String>])| {
+            let is_alike = |(_, other): &(i64, &Measure)| {
+                other.event_name == measure.event_name && object_of(other) == object_of(measure)
+            };
+            *others == sets.as_slice() && measures.iter().all(is_alike)
+        };
+        match scans.iter_mut().find(fits) {
+            Some((measures, _)) => measures.push((place, measure)),
+            None => scans.push((vec![(place, measure)], sets)),
+        }
+    }
+    scans
+}
+
+/// The states of events.
 fn compute(account_id: &str, entries: &[&Entry], span: Span<'_>, version: i64) -> Statement {
     let mut statement = insert(account_id, span, version);
-    for (measure, sets) in entries {
-        let dimensions = dimensions_of(sets.iter());
-        let series = |set: &Vec<String>| Series { measure: measure.clone(), dimensions: set.clone() }.id();
-        // Which dimensions a row was not split by tells which set it is of.
-        let absent = |set: &Vec<String>| {
-            let bits = dimensions.iter().zip(0_u32..).filter(|(dimension, _)| !set.contains(dimension));
-            bits.map(|(_, bit)| 1_u64 << bit).sum::<u64>()
-        };
-        statement.push("SELECT transform(absent, ").ids(&sets.iter().map(absent).collect::<Vec<_>>());
-        statement
-            .push(", ")
-            .ids(&sets.iter().map(series).collect::<Vec<_>>())
-            .push(", toUInt64(0)) AS series, bucket, ");
-        if dimensions.is_empty() {
-            key(&mut statement, 0);
-        } else {
-            statement.push("arrayFilter((value, bit) -> NOT bitTest(absent, bit), ");
-            key(&mut statement, dimensions.len());
-            statement.push(", range(").integer(i64::try_from(dimensions.len()).unwrap_or(0)).push("))");
-        }
-        statement.push(" AS key, object, ").push(states::VALUES).push(" FROM (");
-        of_events(
-            &mut statement,
-            account_id,
-            measure,
-            &dimensions,
-            Bucket::Length(span.grain.length()),
-            |statement| {
-                span.holds(statement, "timestamp", "toUnixTimestamp64Milli(timestamp)");
-            },
-            Some(sets),
-        );
-        statement.push(") UNION ALL ");
-    }
     stored(&mut statement, account_id, entries, span);
+    for (measures, sets) in scans(entries) {
+        let dimensions = dimensions_of(sets.iter());
+        // Which measure a row is of, and which dimensions it was not split by, tells its series.
+        let (mut codes, mut ids) = (Vec::new(), Vec::new());
+        for (place, measure) in &measures {
+            for set in sets {
+                let bits = dimensions.iter().zip(0_u32..).filter(|(dimension, _)| !set.contains(dimension));
+                codes.push((place << DIMENSIONS) + bits.map(|(_, bit)| 1_i64 << bit).sum::<i64>());
+                ids.push(Series { measure: (*measure).clone(), dimensions: set.clone() }.id());
+            }
+        }
+        statement.push(" UNION ALL SELECT transform(bitShiftLeft(place, ").integer(DIMENSIONS as i64);
+        statement
+            .push(") + toInt64(absent), ")
+            .integers(&codes)
+            .push(", ")
+            .ids(&ids)
+            .push(", toUInt64(0)), bucket, key");
+        named(&mut statement, &COLUMNS);
+        statement.push(" FROM (");
+        let bucket = Some(Bucket::Length(span.grain.length()));
+        let scan = Scan {
+            account_id,
+            measures: &measures,
+            dimensions: &dimensions,
+            bucket,
+            columns: &COLUMNS,
+            sets: Some(sets),
+        };
+        scan.select(&mut statement, "key", |statement| {
+            span.holds(statement, "timestamp", "toUnixTimestamp64Milli(timestamp)");
+        });
+        statement.push(")");
+    }
+    statement.push(") GROUP BY series, bucket");
+    statement
+}
+
+/// The states of shorter buckets, put together.
+fn put_together(account_id: &str, entries: &[Entry], shorter: Grain, span: Span<'_>, version: i64) -> Statement {
+    let mut statement = insert(account_id, span, version);
+    stored(&mut statement, account_id, &entries.iter().collect::<Vec<_>>(), span);
+    let length = span.grain.length();
+    for shape in Shape::ALL {
+        let entries = entries.iter().filter(|(measure, _)| Shape::of(&measure.of) == shape);
+        let columns = columns_of(entries.clone().map(|(measure, _)| measure));
+        let ids: Vec<u64> = series_of(entries).map(|series| series.id()).collect();
+        if ids.is_empty() {
+            continue;
+        }
+        statement.push(" UNION ALL SELECT series, intDiv(toInt64(toUnixTimestamp(rollups.bucket)) * 1000, ");
+        statement.integer(length).push(") * ").integer(length).push(" AS start, stored, ");
+        shape.merged(&mut statement);
+        unfold(&mut statement, &columns);
+        statement.push(" WHERE account_id = ").text(account_id).push(" AND series IN ").ids(&ids);
+        statement.push(" AND grain = ").integer(shorter.seconds().into()).push(" AND ");
+        span.holds(&mut statement, "rollups.bucket", "toInt64(toUnixTimestamp(rollups.bucket)) * 1000");
+        statement.push(" GROUP BY series, start, stored");
+        statement.push(if columns.contains(&Column::Object) { ", object" } else { "" });
+    }
     statement.push(") GROUP BY series, bucket");
     statement
 }
@@ -177,7 +270,7 @@ fn insert(account_id: &str, span: Span<'_>, version: i64) -> Statement {
         "INSERT INTO rollups (account_id, series, grain, bucket, version, keys, objects, ns, totals, lows, highs, \
          bin_lists, hash_lists, ats) SELECT ",
     );
-    statement.text(account_id).push(", series, ").integer(span.grain.minutes().into());
+    statement.text(account_id).push(", series, ").integer(span.grain.seconds().into());
     statement.push(", toDateTime(intDiv(bucket, 1000), 'UTC'), ").time(version);
     let most = i64::try_from(MOST_KEYS + 1).unwrap_or(i64::MAX);
     for column in ["key", "object", "n", "total", "low", "high", "bins", "hashes", "at"] {
@@ -194,10 +287,10 @@ fn stored(statement: &mut Statement, account_id: &str, entries: &[&Entry], span:
         "SELECT series, toInt64(toUnixTimestamp(rollups.bucket)) * 1000 AS bucket, CAST([], \
          'Array(Nullable(String))') AS key, '' AS object, toUInt64(0) AS n, toFloat64(0) AS total, toFloat64(0) AS low, \
          toFloat64(0) AS high, (CAST([], 'Array(Int32)'), CAST([], 'Array(UInt64)')) AS bins, CAST([], 'Array(UInt64)') \
-         AS hashes, (toInt64(0), '') AS at FROM rollups WHERE account_id = ",
+         AS hashes, toInt64(0) AS at FROM rollups WHERE account_id = ",
     );
     statement.text(account_id).push(" AND series IN ").ids(&ids).push(" AND grain = ");
-    statement.integer(span.grain.minutes().into()).push(" AND notEmpty(keys) AND ");
+    statement.integer(span.grain.seconds().into()).push(" AND notEmpty(keys) AND ");
     span.holds(statement, "rollups.bucket", "toInt64(toUnixTimestamp(rollups.bucket)) * 1000");
 }
 
@@ -213,8 +306,13 @@ mod tests {
         let measure = Measure { event_name: evil.clone(), filter: Filter::EVERYTHING, of: Of::Uniques(evil.clone()) };
         let entry = (measure, vec![Vec::new(), vec![evil.clone()]]);
         let span = Span { grain: Grain::Hour, starts: &[0, 7_200_000] };
-        let statement = compute(&evil, &[&entry], span, 1);
-        assert!(!statement.sql().contains("1=1") && !statement.sql().contains("--"), "{}", statement.sql());
+        let statements = [
+            compute(&evil, &[&entry], span, 1),
+            put_together(&evil, std::slice::from_ref(&entry), Grain::Quarter, span, 1),
+        ];
+        for statement in statements {
+            assert!(!statement.sql().contains("1=1") && !statement.sql().contains("--"), "{}", statement.sql());
+        }
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 use analytics_domain::metric::{Measure, Of, buckets::Range, sketch};
 
-use super::read::{Source, condition, number, text};
+use super::{
+    read::{Source, condition, number, text},
+    shape::{COLUMNS, Column},
+};
 use crate::statement::Statement;
 
 /// Names of the columns that hold the values of dimensions.
@@ -33,138 +36,239 @@ impl Bucket<'_> {
     }
 }
 
-/// `SELECT` of the states of one measure over the events of an account: `bucket`, `d0`…, `object`, and the columns of
-/// [`VALUES`]. `within` adds the condition on their time. What is grouped by besides is `grouping`, or all of the dimensions.
-pub(super) fn of_events(
-    statement: &mut Statement,
-    account_id: &str,
-    measure: &Measure,
-    dimensions: &[String],
-    bucket: Bucket<'_>,
-    within: impl FnOnce(&mut Statement),
-    grouping: Option<&[Vec<String>]>,
-) {
-    statement.push("SELECT ");
-    bucket.of(statement, "toUnixTimestamp64Milli(timestamp)");
-    statement.push(" AS bucket");
-    for (name, dimension) in DIMENSION.iter().zip(dimensions) {
-        statement.push(", ");
-        text(statement, Source::Events, dimension);
-        statement.push(" AS ").push(name);
-    }
-    statement.push(", ");
+/// What one look at the events of an account computes.
+pub(super) struct Scan<'s> {
+    pub account_id: &'s str,
+    /// With the number that tells each from the others. All have the same [`object_of`].
+    pub measures: &'s [(i64, &'s Measure)],
+    pub dimensions: &'s [String],
+    /// None for all time together.
+    pub bucket: Option<Bucket<'s>>,
+    pub columns: &'s [Column],
+    /// Splits by some of the dimensions each. Otherwise it is by all of them.
+    pub sets: Option<&'s [Vec<String>]>,
+}
+
+/// The property that tells apart the objects whose first or last values a measure adds up.
+pub(super) fn object_of(measure: &Measure) -> Option<&str> {
     match &measure.of {
-        Of::First { object: Some(object), .. } | Of::Last { object: Some(object), .. } => {
-            // Events without one are of one object.
-            statement.push("ifNull(");
-            text(statement, Source::Events, object);
-            statement.push(", '')");
-        }
-        _ => drop(statement.push("''")),
+        Of::First { object, .. } | Of::Last { object, .. } => object.as_deref(),
+        _ => None,
     }
-    statement.push(" AS object, ");
-    values(statement, &measure.of);
-    if grouping.is_some() {
-        // A bit for each dimension that the row is not split by.
-        statement.push(", toUInt64(0)");
-        for (name, bit) in DIMENSION.iter().take(dimensions.len()).zip(0..) {
-            statement.push(" + bitShiftLeft(toUInt64(grouping(").push(name).push(")), ").integer(bit).push(")");
+}
+
+impl Scan<'_> {
+    /// `SELECT place`, with `bucket`, `key` as an array, `absent` (bits of the dimensions that a row is not split by) where
+    /// there are such, and the columns. `within` adds the conditions on events.
+    pub(super) fn select(
+        &self,
+        statement: &mut Statement,
+        key_name: &'static str,
+        within: impl FnOnce(&mut Statement),
+    ) {
+        let places: Vec<i64> = self.measures.iter().map(|(place, _)| *place).collect();
+        let dimensions = &DIMENSION[..self.dimensions.len()];
+        statement.push("SELECT place");
+        if self.bucket.is_some() {
+            statement.push(", bucket");
         }
-        statement.push(" AS absent");
+        match self.sets {
+            // A split by nothing has a key too.
+            None if dimensions.is_empty() => {}
+            None => {
+                statement.push(", ");
+                names(statement, dimensions);
+                statement.push(" AS ").push(key_name);
+            }
+            Some(_) if dimensions.is_empty() => {
+                statement.push(", CAST([], 'Array(Nullable(String))') AS ").push(key_name).push(", absent");
+            }
+            Some(_) => {
+                statement.push(", arrayFilter((value, bit) -> NOT bitTest(absent, bit), ");
+                names(statement, dimensions);
+                statement.push(", range(").integer(i64::try_from(dimensions.len()).unwrap_or(0)).push(")) AS ");
+                statement.push(key_name).push(", absent");
+            }
+        }
+        super::shape::named(statement, self.columns);
+        statement.push(" FROM (");
+        self.grouped(statement, within);
+        statement.push(") ARRAY JOIN ").integers(&places).push(" AS place");
+        for column in self.columns.iter().filter(|column| **column != Column::Object) {
+            statement.push(", ").push(column.array()).push(" AS ").push(column.name());
+        }
+        statement.push(" WHERE n > 0");
     }
-    statement.push(" FROM events FINAL WHERE account_id = ").text(account_id);
-    statement.push(" AND event_name = ").text(&measure.event_name).push(" AND ");
-    within(statement);
-    statement.push(" AND ");
+
+    /// One row for each bucket, key and object, with arrays of the measures' columns.
+    fn grouped(&self, statement: &mut Statement, within: impl FnOnce(&mut Statement)) {
+        let dimensions = &DIMENSION[..self.dimensions.len()];
+        let mut keys: Vec<&'static str> = Vec::new();
+        statement.push("SELECT ");
+        if let Some(bucket) = self.bucket {
+            bucket.of(statement, "toUnixTimestamp64Milli(timestamp)");
+            statement.push(" AS bucket, ");
+            keys.push("bucket");
+        }
+        for (name, dimension) in dimensions.iter().zip(self.dimensions) {
+            text(statement, Source::Events, dimension);
+            statement.push(" AS ").push(name).push(", ");
+        }
+        if self.columns.contains(&Column::Object) {
+            match self.measures.first().and_then(|(_, measure)| object_of(measure)) {
+                None => drop(statement.push("''")),
+                Some(object) => {
+                    // Events without one are of one object.
+                    statement.push("ifNull(");
+                    text(statement, Source::Events, object);
+                    statement.push(", '')");
+                }
+            }
+            statement.push(" AS object, ");
+            keys.push("object");
+        }
+        if self.sets.is_some() {
+            statement.push("toUInt64(0)");
+            for (name, bit) in dimensions.iter().zip(0..) {
+                statement.push(" + bitShiftLeft(toUInt64(grouping(").push(name).push(")), ").integer(bit).push(")");
+            }
+            statement.push(" AS absent, ");
+        }
+        for (place, column) in COLUMNS.into_iter().filter(|column| self.has_values(*column)).enumerate() {
+            statement.push(if place > 0 { ", " } else { "" });
+            array(statement, self.measures, |statement, (_, measure)| value(statement, column, measure));
+            statement.push(" AS ").push(column.array());
+        }
+        let mut names: Vec<String> = self.measures.iter().map(|(_, measure)| measure.event_name.clone()).collect();
+        names.sort_unstable();
+        names.dedup();
+        statement.push(" FROM events FINAL WHERE account_id = ").text(self.account_id).push(" AND event_name IN ");
+        statement.texts(&names).push(" AND ");
+        within(statement);
+        match self.sets {
+            None => {
+                keys.extend(dimensions);
+                if !keys.is_empty() {
+                    statement.push(" GROUP BY ");
+                    list(statement, &keys);
+                }
+            }
+            Some(sets) => {
+                statement.push(" GROUP BY GROUPING SETS (");
+                for (place, set) in sets.iter().enumerate() {
+                    let is_in = |(_, dimension): &(&&'static str, &String)| set.contains(dimension);
+                    let of_set = dimensions.iter().zip(self.dimensions).filter(is_in).map(|(name, _)| *name);
+                    statement.push(if place > 0 { ", (" } else { "(" });
+                    list(statement, &keys.iter().copied().chain(of_set).collect::<Vec<_>>());
+                    statement.push(")");
+                }
+                statement.push(")");
+            }
+        }
+    }
+
+    fn has_values(&self, column: Column) -> bool {
+        column != Column::Object && self.columns.contains(&column)
+    }
+}
+
+fn list(statement: &mut Statement, names: &[&'static str]) {
+    for (place, name) in names.iter().enumerate() {
+        statement.push(if place > 0 { ", " } else { "" }).push(name);
+    }
+}
+
+fn names(statement: &mut Statement, names: &[&'static str]) {
+    statement.push("[");
+    list(statement, names);
+    statement.push("]");
+}
+
+fn array<T>(statement: &mut Statement, items: &[T], each: impl Fn(&mut Statement, &T)) {
+    for (place, item) in items.iter().enumerate() {
+        statement.push(if place > 0 { ", " } else { "[" });
+        each(statement, item);
+    }
+    statement.push("]");
+}
+
+/// A column of a measure's state over a group of events.
+fn value(statement: &mut Statement, column: Column, measure: &Measure) {
+    let number = |statement: &mut Statement, path: &str| {
+        statement.push("assumeNotNull(");
+        number(statement, path);
+        statement.push(")");
+    };
+    let when = |statement: &mut Statement| {
+        statement.push(", ");
+        counts(statement, measure);
+        statement.push(")");
+    };
+    let aggregate = |statement: &mut Statement, function: &'static str, path: &str| {
+        statement.push(function);
+        number(statement, path);
+        when(statement);
+    };
+    match (column, &measure.of) {
+        (Column::Count, _) => {
+            statement.push("countIf(");
+            counts(statement, measure);
+            statement.push(")");
+        }
+        (Column::Total, Of::Numbers(path)) => aggregate(statement, "sumIf(", path),
+        (Column::Low, Of::Numbers(path)) => aggregate(statement, "minIf(", path),
+        (Column::High, Of::Numbers(path)) => aggregate(statement, "maxIf(", path),
+        (Column::Total, Of::First { property, .. } | Of::Last { property, .. }) => {
+            let is_first = matches!(measure.of, Of::First { .. });
+            statement.push(if is_first { "argMinIf(" } else { "argMaxIf(" });
+            number(statement, property);
+            statement.push(", (timestamp, ");
+            number(statement, property);
+            statement.push(")");
+            when(statement);
+        }
+        (Column::At, Of::First { .. }) => {
+            statement.push("minIf(toUnixTimestamp64Milli(timestamp)");
+            when(statement);
+        }
+        (Column::At, Of::Last { .. }) => {
+            statement.push("maxIf(toUnixTimestamp64Milli(timestamp)");
+            when(statement);
+        }
+        (Column::Bins, Of::Distribution(path)) => {
+            statement.push("sumMapIf([");
+            bin(statement, path);
+            statement.push("], [toUInt64(1)]");
+            when(statement);
+        }
+        (Column::Hashes, Of::Uniques(path)) => {
+            statement.push("groupUniqArrayIf(sipHash64(assumeNotNull(");
+            text(statement, Source::Events, path);
+            statement.push("))");
+            when(statement);
+        }
+        _ => drop(statement.push(column.nothing())),
+    }
+}
+
+/// Whether an event is one of a measure.
+fn counts(statement: &mut Statement, measure: &Measure) {
+    statement.push("event_name = ").text(&measure.event_name).push(" AND ");
     condition(statement, Source::Events, &measure.filter);
     match &measure.of {
         Of::Events => {}
-        Of::Numbers(path) | Of::Distribution(path) => {
+        Of::Numbers(path)
+        | Of::Distribution(path)
+        | Of::First { property: path, .. }
+        | Of::Last { property: path, .. } => {
             statement.push(" AND ");
             number(statement, path);
             statement.push(" IS NOT NULL");
         }
-        Of::First { property, .. } | Of::Last { property, .. } => {
-            statement.push(" AND ");
-            number(statement, property);
-            statement.push(" IS NOT NULL");
-        }
         Of::Uniques(path) => {
             statement.push(" AND ");
             text(statement, Source::Events, path);
             statement.push(" IS NOT NULL");
-        }
-    }
-    statement.push(" GROUP BY ");
-    match grouping {
-        None => {
-            statement.push("bucket, object");
-            for name in DIMENSION.iter().take(dimensions.len()) {
-                statement.push(", ").push(name);
-            }
-        }
-        Some(sets) => {
-            statement.push("GROUPING SETS (");
-            for (place, set) in sets.iter().enumerate() {
-                statement.push(if place > 0 { ", (bucket, object" } else { "(bucket, object" });
-                for (name, dimension) in DIMENSION.iter().zip(dimensions) {
-                    if set.contains(dimension) {
-                        statement.push(", ").push(name);
-                    }
-                }
-                statement.push(")");
-            }
-            statement.push(")");
-        }
-    }
-}
-
-/// The columns of a state, in the order of [`values`].
-pub(super) const VALUES: &str = "n, total, low, high, bins, hashes, at";
-
-/// What a measure has to say of a group of events.
-fn values(statement: &mut Statement, of: &Of) {
-    const NO_BINS: &str = "(CAST([], 'Array(Int32)'), CAST([], 'Array(UInt64)')) AS bins";
-    const NO_HASHES: &str = "CAST([], 'Array(UInt64)') AS hashes";
-    const NO_TIME: &str = "(toInt64(0), '') AS at";
-    const NO_NUMBERS: &str = "toFloat64(0) AS total, toFloat64(0) AS low, toFloat64(0) AS high";
-    statement.push("count() AS n, ");
-    let value = |statement: &mut Statement, before: &'static str, path: &str, after: &'static str| {
-        statement.push(before);
-        number(statement, path);
-        statement.push(after);
-    };
-    match of {
-        Of::Events => {
-            statement.push(NO_NUMBERS).push(", ").push(NO_BINS).push(", ").push(NO_HASHES).push(", ").push(NO_TIME);
-        }
-        Of::Numbers(path) => {
-            value(statement, "sum(assumeNotNull(", path, ")) AS total, ");
-            value(statement, "min(assumeNotNull(", path, ")) AS low, ");
-            value(statement, "max(assumeNotNull(", path, ")) AS high, ");
-            statement.push(NO_BINS).push(", ").push(NO_HASHES).push(", ").push(NO_TIME);
-        }
-        Of::Distribution(path) => {
-            statement.push(NO_NUMBERS).push(", sumMap([");
-            bin(statement, path);
-            statement.push("], [toUInt64(1)]) AS bins, ").push(NO_HASHES).push(", ").push(NO_TIME);
-        }
-        Of::Uniques(path) => {
-            statement.push(NO_NUMBERS).push(", ").push(NO_BINS).push(", groupUniqArray(sipHash64(assumeNotNull(");
-            text(statement, Source::Events, path);
-            statement.push("))) AS hashes, ").push(NO_TIME);
-        }
-        Of::First { property, .. } => {
-            value(statement, "argMin(assumeNotNull(", property, "), ");
-            statement.push("(toUnixTimestamp64Milli(timestamp), event_id)) AS total, toFloat64(0) AS low, ");
-            statement.push("toFloat64(0) AS high, ").push(NO_BINS).push(", ").push(NO_HASHES);
-            statement.push(", min((toUnixTimestamp64Milli(timestamp), event_id)) AS at");
-        }
-        Of::Last { property, .. } => {
-            value(statement, "argMax(assumeNotNull(", property, "), ");
-            statement.push("(toUnixTimestamp64Milli(timestamp), event_id)) AS total, toFloat64(0) AS low, ");
-            statement.push("toFloat64(0) AS high, ").push(NO_BINS).push(", ").push(NO_HASHES);
-            statement.push(", max((toUnixTimestamp64Milli(timestamp), event_id)) AS at");
         }
     }
 }
@@ -182,31 +286,46 @@ fn bin(statement: &mut Statement, path: &str) {
     statement.number(sketch::GROWTH.ln()).push(") + ").integer(sketch::OFFSET.into()).push("))");
 }
 
-/// The values of the dimensions as one array, in the order of the list.
-pub(super) fn key(statement: &mut Statement, dimensions: usize) {
-    if dimensions == 0 {
-        statement.push("CAST([], 'Array(Nullable(String))')");
+/// Ranges that are told one by one: the primary index is searched for each.
+const MOST_RANGES: usize = 40;
+
+/// Whether a column of time lies in one of the ranges, which come in order.
+pub(super) fn within(statement: &mut Statement, column: &'static str, ranges: &[Range]) {
+    let (Some(first), Some(last)) = (ranges.first(), ranges.last()) else {
+        statement.push("0");
+        return;
+    };
+    let between = |statement: &mut Statement, range: Range| {
+        statement.push("(").push(column).push(" >= ").time(range.from).push(" AND ").push(column).push(" < ");
+        statement.time(range.to).push(")");
+    };
+    if ranges.len() > MOST_RANGES {
+        // The range that starts last before it has not ended.
+        statement.push("(");
+        between(statement, Range { from: first.from, to: last.to });
+        let froms: Vec<i64> = ranges.iter().map(|range| range.from).collect();
+        let tos: Vec<i64> = ranges.iter().map(|range| range.to).collect();
+        let millis = |statement: &mut Statement| {
+            statement.push("toUnixTimestamp64Milli(toDateTime64(").push(column).push(", 3, 'UTC'))");
+        };
+        statement.push(" AND ");
+        millis(statement);
+        statement.push(" < transform(toInt64(roundDown(");
+        millis(statement);
+        statement
+            .push(", ")
+            .integers(&froms)
+            .push(")), ")
+            .integers(&froms)
+            .push(", ")
+            .integers(&tos)
+            .push(", toInt64(0)))");
         return;
     }
-    statement.push("[");
-    for (place, name) in DIMENSION.iter().take(dimensions).enumerate() {
-        if place > 0 {
-            statement.push(", ");
-        }
-        statement.push(name);
-    }
-    statement.push("]");
-}
-
-/// Whether a column of time lies in one of the ranges.
-pub(super) fn within(statement: &mut Statement, column: &'static str, ranges: &[Range]) {
     statement.push("(");
     for (place, range) in ranges.iter().enumerate() {
-        statement.push(if place > 0 { " OR (" } else { "(" }).push(column);
-        statement.push(" >= ").time(range.from).push(" AND ").push(column).push(" < ").time(range.to).push(")");
-    }
-    if ranges.is_empty() {
-        statement.push("0");
+        statement.push(if place > 0 { " OR " } else { "" });
+        between(statement, *range);
     }
     statement.push(")");
 }
