@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use analytics_domain::{
     metric::{
         Answer, Compiled, Input, Key, Kind, Measure, Metrics, Node, Query, Reason, SeriesAnswer, assemble,
-        buckets::Buckets, dimension_sets, rank,
+        buckets::Buckets, dimension_sets, rank, with_others,
     },
     time,
 };
@@ -15,8 +15,10 @@ use serde::Serialize;
 
 use crate::{App, Known, errors};
 
-/// Buckets that are worth asking for before it is known how many groups there are.
-const AT_ONCE: usize = 100;
+/// Buckets that are asked for before it is known how many groups there are.
+const AT_ONCE_BUCKETS: usize = 100;
+/// Cells, by group and bucket, up to which that is an answer.
+const AT_ONCE_CELLS: usize = 50_000;
 
 /// A formula to be answered, with what to say of it.
 #[derive(Clone, Debug)]
@@ -199,7 +201,13 @@ struct Asker<'a> {
 }
 
 impl Asker<'_> {
-    async fn tell(&self, buckets: &Buckets, only: Option<&[Key]>, by_bucket: bool) -> Result<Told, ApiError> {
+    async fn tell(
+        &self,
+        buckets: &Buckets,
+        only: Option<&[Key]>,
+        by_bucket: bool,
+        most: Option<usize>,
+    ) -> Result<Told, ApiError> {
         let asked = Asked {
             measures: &self.compiled.measures,
             buckets,
@@ -208,30 +216,40 @@ impl Asker<'_> {
             kept: self.kept,
             only,
             by_bucket,
+            most,
             rollups: self.rollups,
         };
         self.app.warehouse.measure(self.account_id, &asked).await.map_err(errors::warehouse)
     }
 
     async fn ask(&self, buckets: &Buckets, only: Option<&[Key]>) -> Result<Told, ApiError> {
-        self.tell(buckets, only, self.query.interval.is_some()).await
+        self.tell(buckets, only, self.query.interval.is_some(), None).await
     }
 
-    /// The groups to show by themselves, by their totals; and the whole answer, if it was as easy to have and there are no
-    /// other groups.
+    /// The groups to show by themselves, by their totals; and the whole answer, if it was as easy to have.
     async fn groups(&self) -> Result<(Vec<Key>, Option<Told>), ApiError> {
-        let Query { buckets, interval, group_by, ranking, .. } = self.query;
-        let is_whole = interval.is_none() || (group_by.len() == 1 && buckets.starts.len() <= AT_ONCE);
-        let told = match is_whole {
-            true => self.ask(buckets, None).await?,
-            false => self.tell(&Buckets::whole(buckets.range), None, false).await?,
+        let Query { buckets, interval, ranking, .. } = self.query;
+        let by_bucket = interval.is_some();
+        let mut whole = None;
+        if !by_bucket || buckets.starts.len() <= AT_ONCE_BUCKETS {
+            let told = self.tell(buckets, None, by_bucket, by_bucket.then_some(AT_ONCE_CELLS)).await?;
+            whole = Some(told).filter(|told| !told.is_cut);
+        }
+        let is_whole = whole.is_some();
+        let told = match whole {
+            Some(told) => told,
+            None => self.tell(&Buckets::whole(buckets.range), None, false, None).await?,
         };
         let totals = told.cells.iter().filter(|cell| cell.bucket.is_none()).cloned().collect();
         let totals = assemble(self.compiled, totals, &[], false);
         let groups = totals.len();
         let keys = rank(totals, *ranking);
-        let is_whole = is_whole && keys.len() == groups;
-        Ok((keys, is_whole.then_some(told)))
+        let add_up = self.compiled.measures.iter().all(|measure| measure.of.adds_up());
+        if !is_whole || (groups > keys.len() && !add_up) {
+            return Ok((keys, None));
+        }
+        let cells = with_others(told.cells, &keys);
+        Ok((keys, Some(Told { cells, ..told })))
     }
 
     fn assemble(&self, buckets: &Buckets, told: Told, only: Option<&[Key]>) -> Answer {

@@ -146,6 +146,23 @@ pub fn assemble(compiled: &Compiled, cells: Vec<Cell>, starts: &[EpochMillis], a
     answer.collect()
 }
 
+/// Adds up the groups that are not to be shown. All measures must [add up](super::Of::adds_up).
+#[must_use]
+pub fn with_others(cells: Vec<Cell>, shown: &[Key]) -> Vec<Cell> {
+    let mut others: BTreeMap<(usize, Option<EpochMillis>), State> = BTreeMap::new();
+    let mut kept = Vec::with_capacity(cells.len());
+    for cell in cells {
+        if shown.contains(&cell.key) {
+            kept.push(cell);
+        } else {
+            others.entry((cell.measure, cell.bucket)).or_default().add(&cell.state);
+        }
+    }
+    let other = |((measure, bucket), state)| Cell { measure, key: Key::Other, bucket, state };
+    kept.extend(others.into_iter().map(other));
+    kept
+}
+
 /// The keys that come first by their totals; groups without a value come last, equals by their key.
 #[must_use]
 pub fn rank(answer: Answer, ranking: Ranking) -> Vec<Key> {
@@ -188,6 +205,30 @@ mod tests {
 
     fn count(count: u64) -> State {
         State { count, ..State::default() }
+    }
+
+    #[test]
+    fn groups_that_are_not_shown_add_up() {
+        let group = |name: &str| Key::Group(vec![Some(name.to_owned())]);
+        let values = |low: f64, high: f64| State {
+            count: 2,
+            sum: low + high,
+            low,
+            high,
+            bins: vec![(1, 1), (high as i32, 1)],
+            ..State::default()
+        };
+        let cell = |name, bucket, state| Cell { measure: 0, key: group(name), bucket, state };
+        let cells = vec![
+            cell("a", None, values(1.0, 9.0)),
+            cell("b", None, values(2.0, 3.0)),
+            cell("c", None, values(-1.0, 3.0)),
+            cell("b", Some(60), values(2.0, 3.0)),
+        ];
+        let found = with_others(cells, &[group("a")]);
+        let other = State { count: 4, sum: 7.0, low: -1.0, high: 3.0, bins: vec![(1, 2), (3, 2)], ..State::default() };
+        let others = |bucket, state| Cell { measure: 0, key: Key::Other, bucket, state };
+        assert_eq!(found, [cell("a", None, values(1.0, 9.0)), others(None, other), others(Some(60), values(2.0, 3.0))]);
     }
 
     #[test]

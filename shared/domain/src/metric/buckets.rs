@@ -220,7 +220,7 @@ impl Buckets {
     }
 }
 
-/// A period by its name, up to now.
+/// A period by its name, up to now. It begins with a whole minute, which spares the reading of a part of one.
 #[must_use]
 pub fn period(text: &str, now: EpochMillis, zone: &TimeZone) -> Option<Range> {
     let now = Timestamp::from_millisecond(now).ok()?.to_zoned_datetime(zone.clone());
@@ -252,7 +252,8 @@ pub fn period(text: &str, now: EpochMillis, zone: &TimeZone) -> Option<Range> {
             (from.ok()?, now)
         }
     };
-    let range = Range { from: from.timestamp().as_millisecond(), to: to.timestamp().as_millisecond() };
+    let from = from.timestamp().as_millisecond().div_euclid(MINUTE) * MINUTE;
+    let range = Range { from, to: to.timestamp().as_millisecond() };
     (range.from < range.to).then_some(range)
 }
 
@@ -374,6 +375,7 @@ mod tests {
         let zone = zone("Asia/Shanghai").expect("is a zone");
         let range = |name| period(name, now, &zone).expect("is a period");
         assert_eq!(range("24h"), Range { from: now - DAY, to: now });
+        assert_eq!(period("1h", now + 59_000, &zone), Some(Range { from: now - HOUR, to: now + 59_000 }));
         assert_eq!(range("today").from, millis("2026-11-23T16:00:00Z"));
         assert_eq!(range("mtd").from, millis("2026-10-31T16:00:00Z"));
         assert_eq!(range("yesterday").to, range("today").from);

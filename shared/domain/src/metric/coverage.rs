@@ -164,7 +164,15 @@ pub fn cover(range: Range, cuts: &[EpochMillis], freshness: &Freshness, dimensio
         fill(Range { from, to }, &Grain::ALL, freshness, dimensions, &mut pieces);
         from = to;
     }
-    pieces
+    // Each piece costs ClickHouse more than some minutes in the place of a quarter do.
+    let minutes_since = freshness.kept.since(Grain::Minute, dimensions);
+    let mut fewer: Vec<Piece> = Vec::with_capacity(pieces.len());
+    for Piece { grain, range } in pieces {
+        let is_short = range.length() < Grain::Hour.length() && range.from >= minutes_since;
+        let grain = if grain == Some(Grain::Quarter) && is_short { Some(Grain::Minute) } else { grain };
+        push(&mut fewer, grain, range);
+    }
+    fewer
 }
 
 fn fill(range: Range, grains: &[Grain], freshness: &Freshness, dimensions: usize, pieces: &mut Vec<Piece>) {
@@ -219,18 +227,9 @@ mod tests {
 
     #[test]
     fn takes_the_longest_buckets_that_fit() {
-        use Grain::{Hour, Minute, Quarter};
+        use Grain::{Hour, Minute};
         assert_eq!(pieces(0, 180, &[]), [(Some(Hour), 0, 180)]);
-        assert_eq!(
-            pieces(-20, 77, &[]),
-            [
-                (Some(Minute), -20, -15),
-                (Some(Quarter), -15, 0),
-                (Some(Hour), 0, 60),
-                (Some(Quarter), 60, 75),
-                (Some(Minute), 75, 77)
-            ]
-        );
+        assert_eq!(pieces(-20, 77, &[]), [(Some(Minute), -20, 0), (Some(Hour), 0, 60), (Some(Minute), 60, 77)]);
     }
 
     #[test]
@@ -238,7 +237,7 @@ mod tests {
         use Grain::{Day, Hour, Minute, Quarter};
         assert_eq!(
             pieces(0, 120, &[(Minute, 118), (Minute, 119)]),
-            [(Some(Hour), 0, 60), (Some(Quarter), 60, 105), (Some(Minute), 105, 118), (None, 118, 120)]
+            [(Some(Hour), 0, 60), (Some(Minute), 60, 118), (None, 118, 120)]
         );
         assert_eq!(pieces(0, 60, &[(Hour, 0)]), [(Some(Quarter), 0, 60)]);
         assert_eq!(pieces(-720, 2_160, &[(Day, 720)]), [(Some(Day), -720, 720), (Some(Hour), 720, 2_160)]);

@@ -42,6 +42,14 @@ pub enum Of {
     Last { property: String, object: Option<String> },
 }
 
+impl Of {
+    /// Whether what is told of some events and of others tells what is of all: [`State::add`].
+    #[must_use]
+    pub const fn adds_up(&self) -> bool {
+        matches!(self, Self::Events | Self::Numbers(_) | Self::Distribution(_))
+    }
+}
+
 impl Input {
     #[must_use]
     pub fn measure(&self) -> Measure {
@@ -101,6 +109,25 @@ pub struct State {
     pub uniques: u64,
     /// Values by bin, bins ascending.
     pub bins: Vec<(i32, u64)>,
+}
+
+impl State {
+    /// Puts to it what is told of other events, where [`Of::adds_up`]: different texts are more than their number.
+    pub fn add(&mut self, other: &Self) {
+        if other.count == 0 {
+            return;
+        }
+        let is_first = self.count == 0;
+        self.low = if is_first { other.low } else { self.low.min(other.low) };
+        self.high = if is_first { other.high } else { self.high.max(other.high) };
+        self.count += other.count;
+        self.sum += other.sum;
+        let mut bins: std::collections::BTreeMap<i32, u64> = self.bins.drain(..).collect();
+        for (bin, count) in &other.bins {
+            *bins.entry(*bin).or_default() += count;
+        }
+        self.bins = bins.into_iter().collect();
+    }
 }
 
 /// Why there is no value.

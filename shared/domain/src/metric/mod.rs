@@ -18,7 +18,7 @@ pub mod sketch;
 mod syntax;
 mod token;
 
-pub use answer::{Answer, Cell, Compiled, Key, Point, SeriesAnswer, assemble, rank};
+pub use answer::{Answer, Cell, Compiled, Key, Point, SeriesAnswer, assemble, rank, with_others};
 pub use coverage::{Freshness, Grain, Kept, Piece, cover};
 pub use definition::{Aggregation, DIMENSIONS, Definition, Kind, METRICS, Problem, check_path};
 pub use filter::Filter;

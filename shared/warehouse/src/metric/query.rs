@@ -14,7 +14,7 @@ use super::{
     Rollups,
     read::{self, condition},
     shape::{Column, columns_of, named, unfold},
-    states::{Bucket, Scan, object_of, within},
+    states::{Bucket, Placed, Scan, object_of, within},
 };
 use crate::{EventWarehouse, WarehouseError, statement::Statement};
 
@@ -34,6 +34,8 @@ pub struct Asked<'q> {
     pub only: Option<&'q [Key]>,
     /// Whether buckets are wanted, or totals only.
     pub by_bucket: bool,
+    /// Cells that are worth having.
+    pub most: Option<usize>,
 }
 
 /// Where an answer came from.
@@ -50,6 +52,8 @@ pub enum Source {
 pub struct Told {
     pub cells: Vec<Cell>,
     pub source: Source,
+    /// There are more cells than were wanted.
+    pub is_cut: bool,
 }
 
 #[derive(Deserialize, Row)]
@@ -92,6 +96,7 @@ impl EventWarehouse {
         let parts = asked.parts();
         let statement = statement(account_id, asked, &parts);
         let rows: Vec<FoundCell> = self.ask(&statement).await?;
+        let is_cut = asked.most.is_some_and(|most| rows.len() > most);
         let cells = rows.into_iter().map(|row| cell(row, asked)).collect();
         let is_raw = |part: &Part<'_>| matches!(part, Part::Raw { .. });
         let source = match (parts.iter().all(is_raw), parts.iter().any(is_raw)) {
@@ -99,14 +104,14 @@ impl EventWarehouse {
             (false, true) => Source::Both,
             (false, false) => Source::Rollups,
         };
-        Ok(Told { cells, source })
+        Ok(Told { cells, source, is_cut })
     }
 }
 
 /// Measures that are read together, each with its place among those asked for.
 enum Part<'q> {
     /// From the events.
-    Raw { measures: Vec<(i64, &'q Measure)>, ranges: Vec<Range> },
+    Raw { measures: Vec<Placed<'q>>, ranges: Vec<Range> },
     /// From series that are split by the same dimensions.
     Rolled { series: Vec<(i64, Series)>, pieces: Vec<Piece> },
 }
@@ -139,9 +144,9 @@ impl<'q> Asked<'q> {
             }
         }
         // What is read of the same time and told apart in the same way takes one look.
-        let mut looks: Vec<(Vec<Range>, Vec<(i64, &Measure)>)> = Vec::new();
+        let mut looks: Vec<(Vec<Range>, Vec<Placed<'_>>)> = Vec::new();
         for (ranges, place, measure) in raw {
-            let fits = |(others, measures): &&mut (Vec<Range>, Vec<(i64, &Measure)>)| {
+            let fits = |(others, measures): &&mut (Vec<Range>, Vec<Placed<'_>>)| {
                 *others == ranges && measures.iter().all(|(_, other)| object_of(other) == object_of(measure))
             };
             match looks.iter_mut().find(fits) {
@@ -223,6 +228,9 @@ fn statement(account_id: &str, asked: &Asked<'_>, parts: &[Part<'_>]) -> Stateme
     }
     if has_objects {
         statement.push(") GROUP BY place, whole, bucket, other, key");
+    }
+    if let Some(most) = asked.most {
+        statement.push(" LIMIT ").integer(i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1));
     }
     statement
 }
@@ -375,8 +383,9 @@ mod tests {
             rollups: &Rollups::default(),
             only: Some(&[Key::Group(vec![Some(name()), None])]),
             by_bucket: true,
+            most: Some(7),
         };
-        let measures: Vec<(i64, &Measure)> = (0..).zip(&measures).collect();
+        let measures: Vec<Placed<'_>> = (0..).zip(&measures).collect();
         let series = measures
             .iter()
             .map(|(place, measure)| (*place, Series { measure: (*measure).clone(), dimensions: vec![name()] }));

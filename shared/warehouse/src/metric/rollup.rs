@@ -1,11 +1,11 @@
 //! Computing rollups: the shortest buckets from the events, the longer ones from those.
 
-use analytics_domain::metric::{Grain, Kept, Measure, Series, buckets::Range};
+use analytics_domain::metric::{Grain, Kept, Series, buckets::Range};
 
 use super::{
     plan::{Entry, Plan, dimensions_of, series_of},
     shape::{COLUMNS, Column, Shape, columns_of, named, unfold},
-    states::{Bucket, DIMENSIONS, Scan, object_of, within},
+    states::{Bucket, DIMENSIONS, Placed, Scan, object_of, within},
 };
 use crate::{EventWarehouse, WarehouseError, classify, statement::Statement};
 
@@ -170,11 +170,11 @@ impl Span<'_> {
 }
 
 /// Measures that one look at the events computes: those of the same event, object and splits.
-fn scans<'e>(entries: &[&'e Entry]) -> Vec<(Vec<(i64, &'e Measure)>, &'e [Vec<String>])> {
-    let mut scans: Vec<(Vec<(i64, &Measure)>, &[Vec<String>])> = Vec::new();
+fn scans<'e>(entries: &[&'e Entry]) -> Vec<(Vec<Placed<'e>>, &'e [Vec<String>])> {
+    let mut scans: Vec<(Vec<Placed<'_>>, &[Vec<String>])> = Vec::new();
     for ((measure, sets), place) in entries.iter().copied().zip(0..) {
-        let fits = |(measures, others): &&mut (Vec<(i64, &Measure)>, &[Vec<String>])| {
-            let is_alike = |(_, other): &(i64, &Measure)| {
+        let fits = |(measures, others): &&mut (Vec<Placed<'_>>, &[Vec<String>])| {
+            let is_alike = |(_, other): &Placed<'_>| {
                 other.event_name == measure.event_name && object_of(other) == object_of(measure)
             };
             *others == sets.as_slice() && measures.iter().all(is_alike)

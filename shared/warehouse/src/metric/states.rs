@@ -36,11 +36,14 @@ impl Bucket<'_> {
     }
 }
 
+/// A measure and the number that tells it from the others.
+pub(super) type Placed<'m> = (i64, &'m Measure);
+
 /// What one look at the events of an account computes.
 pub(super) struct Scan<'s> {
     pub account_id: &'s str,
-    /// With the number that tells each from the others. All have the same [`object_of`].
-    pub measures: &'s [(i64, &'s Measure)],
+    /// All have the same [`object_of`].
+    pub measures: &'s [Placed<'s>],
     pub dimensions: &'s [String],
     /// None for all time together.
     pub bucket: Option<Bucket<'s>>,
