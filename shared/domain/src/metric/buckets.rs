@@ -220,7 +220,8 @@ impl Buckets {
     }
 }
 
-/// A period by its name, up to now. It begins with a whole minute, which spares the reading of a part of one.
+/// A period by its name, up to now. It begins with a whole minute, from three days on with a whole hour of UTC: a part of a
+/// stored bucket would have to be read from events.
 #[must_use]
 pub fn period(text: &str, now: EpochMillis, zone: &TimeZone) -> Option<Range> {
     let now = Timestamp::from_millisecond(now).ok()?.to_zoned_datetime(zone.clone());
@@ -252,8 +253,9 @@ pub fn period(text: &str, now: EpochMillis, zone: &TimeZone) -> Option<Range> {
             (from.ok()?, now)
         }
     };
-    let from = from.timestamp().as_millisecond().div_euclid(MINUTE) * MINUTE;
-    let range = Range { from, to: to.timestamp().as_millisecond() };
+    let (from, to) = (from.timestamp().as_millisecond(), to.timestamp().as_millisecond());
+    let whole = if to - from < 3 * DAY { MINUTE } else { HOUR };
+    let range = Range { from: from.div_euclid(whole) * whole, to };
     (range.from < range.to).then_some(range)
 }
 
@@ -375,6 +377,7 @@ mod tests {
         let zone = zone("Asia/Shanghai").expect("is a zone");
         let range = |name| period(name, now, &zone).expect("is a period");
         assert_eq!(range("24h"), Range { from: now - DAY, to: now });
+        assert_eq!(range("3d").from, now - 30 * MINUTE - 3 * DAY);
         assert_eq!(period("1h", now + 59_000, &zone), Some(Range { from: now - HOUR, to: now + 59_000 }));
         assert_eq!(range("today").from, millis("2026-11-23T16:00:00Z"));
         assert_eq!(range("mtd").from, millis("2026-10-31T16:00:00Z"));

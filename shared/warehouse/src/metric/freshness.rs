@@ -13,7 +13,7 @@ use analytics_domain::metric::{Freshness, Grain, Kept, buckets::Range};
 use clickhouse::Row;
 use serde::Deserialize;
 
-use super::states::within;
+use super::states::{MOST_RANGES, within};
 use crate::{EventWarehouse, WarehouseError, statement::Statement};
 
 /// Stale buckets that an answer takes note of. Of more than that, it rather reads the events.
@@ -52,7 +52,7 @@ impl EventWarehouse {
             "SELECT grain, toUInt64(toUnixTimestamp(bucket)) AS value FROM rollup_buckets FINAL WHERE account_id = ",
         );
         statement.text(account_id).push(" AND ");
-        within(&mut statement, "bucket", &days);
+        within(&mut statement, "bucket", &days, MOST_RANGES);
         statement.push(" AND computed_at <= changed_at LIMIT ");
         statement.integer(i64::try_from(MOST_STALE).unwrap_or(i64::MAX));
         statement.push(

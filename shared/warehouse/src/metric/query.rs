@@ -14,9 +14,12 @@ use super::{
     Rollups,
     read::{self, condition},
     shape::{Column, columns_of, named, unfold},
-    states::{Bucket, Placed, Scan, object_of, within},
+    states::{Bucket, MOST_RANGES, Placed, Scan, object_of, within},
 };
 use crate::{EventWarehouse, WarehouseError, statement::Statement};
+
+/// Ranges of stored buckets of one length that are told one by one: what lies between them is few rows.
+const MOST_STORED_RANGES: usize = 3;
 
 /// Measures over time.
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +100,15 @@ impl EventWarehouse {
         let statement = statement(account_id, asked, &parts);
         let rows: Vec<FoundCell> = self.ask(&statement).await?;
         let is_cut = asked.most.is_some_and(|most| rows.len() > most);
-        let cells = rows.into_iter().map(|row| cell(row, asked)).collect();
+        let mut cells: Vec<Cell> = rows.into_iter().map(|row| cell(row, asked)).collect();
+        if asked.by_bucket && asked.adds_up() {
+            let mut totals: BTreeMap<(usize, Key), State> = BTreeMap::new();
+            for cell in &cells {
+                totals.entry((cell.measure, cell.key.clone())).or_default().add(&cell.state);
+            }
+            let total = |((measure, key), state)| Cell { measure, key, bucket: None, state };
+            cells.extend(totals.into_iter().map(total));
+        }
         let is_raw = |part: &Part<'_>| matches!(part, Part::Raw { .. });
         let source = match (parts.iter().all(is_raw), parts.iter().any(is_raw)) {
             (true, _) => Source::Events,
@@ -117,6 +128,11 @@ enum Part<'q> {
 }
 
 impl<'q> Asked<'q> {
+    /// Whether totals can be made of buckets.
+    fn adds_up(&self) -> bool {
+        self.measures.iter().all(|measure| measure.of.adds_up())
+    }
+
     fn parts(&self) -> Vec<Part<'q>> {
         let range = self.buckets.range;
         let mut rolled: BTreeMap<Vec<String>, Vec<(i64, Series)>> = BTreeMap::new();
@@ -172,8 +188,14 @@ fn statement(account_id: &str, asked: &Asked<'_>, parts: &[Part<'_>]) -> Stateme
              any(distribution), sum(level) FROM (",
         );
     }
-    let all: [(bool, &'static str, &'static str); 4] = [
-        (asked.by_bucket, "toUInt8(grouping(bucket)) AS whole, bucket", "toUInt8(1) AS whole, toInt64(0) AS bucket"),
+    let has_totals = asked.by_bucket && !asked.adds_up();
+    let all: [(bool, &'static str, &'static str); 5] = [
+        (
+            has_totals,
+            "toUInt8(grouping(bucket)) AS whole",
+            if asked.by_bucket { "toUInt8(0) AS whole" } else { "toUInt8(1) AS whole" },
+        ),
+        (asked.by_bucket, "bucket", "toInt64(0) AS bucket"),
         (asked.only.is_some(), "other", "toUInt8(0) AS other"),
         (!asked.group_by.is_empty(), "key", "CAST([], 'Array(Nullable(String))') AS key"),
         (true, "sum(n) AS ns", ""),
@@ -219,10 +241,11 @@ fn statement(account_id: &str, asked: &Asked<'_>, parts: &[Part<'_>]) -> Stateme
         statement.push(if asked.group_by.is_empty() { "" } else { ", key" });
         statement.push(if has_objects { ", object" } else { "" });
     };
-    statement.push(if asked.by_bucket { ") GROUP BY GROUPING SETS ((" } else { ") GROUP BY " });
+    statement.push(if has_totals { ") GROUP BY GROUPING SETS ((" } else { ") GROUP BY " });
     keys(&mut statement);
-    if asked.by_bucket {
-        statement.push(", bucket), (");
+    statement.push(if asked.by_bucket { ", bucket" } else { "" });
+    if has_totals {
+        statement.push("), (");
         keys(&mut statement);
         statement.push("))");
     }
@@ -273,7 +296,7 @@ fn read(
                 let dimensions = asked.group_by;
                 let scan = Scan { account_id, measures, dimensions, bucket, columns, sets: None };
                 scan.select(statement, key_name, |statement| {
-                    within(statement, "timestamp", ranges);
+                    within(statement, "timestamp", ranges, MOST_RANGES);
                     statement.push(" AND ");
                     condition(statement, read::Source::Events, asked.filter);
                 });
@@ -323,7 +346,7 @@ fn rolled(
     for (place, (grain, ranges)) in by_grain.iter().enumerate() {
         statement.push(if place > 0 { " OR (grain = " } else { "(grain = " }).integer(grain.seconds().into());
         statement.push(" AND ");
-        within(statement, "rollups.bucket", ranges);
+        within(statement, "rollups.bucket", ranges, MOST_STORED_RANGES);
         statement.push(")");
     }
     statement.push(") AND ");

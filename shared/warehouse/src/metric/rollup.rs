@@ -104,7 +104,7 @@ impl EventWarehouse {
             .push(" AND grain = ")
             .integer(shorter.seconds().into())
             .push(" AND ");
-        within(&mut statement, "bucket", &span.ranges());
+        within(&mut statement, "bucket", &span.ranges(), MOST_RANGES);
         Ok(self.ask::<u64>(&statement).await?.into_iter().sum())
     }
 
@@ -121,7 +121,7 @@ impl EventWarehouse {
         let mut statement = Statement::default();
         statement.push("SELECT toString(event_name), count() FROM events WHERE account_id = ").text(account_id);
         statement.push(" AND ");
-        within(&mut statement, "timestamp", &span.ranges());
+        within(&mut statement, "timestamp", &span.ranges(), MOST_RANGES);
         statement.push(" GROUP BY event_name");
         self.ask(&statement).await
     }
@@ -159,7 +159,7 @@ impl Span<'_> {
     /// That a row's time lies in one of the buckets: `column` holds the time, `millis` is the same as a number.
     fn holds(self, statement: &mut Statement, column: &'static str, millis: &'static str) {
         let ranges = self.ranges();
-        within(statement, column, &ranges);
+        within(statement, column, &ranges, MOST_RANGES);
         let length = self.grain.length();
         let covered: i64 = ranges.iter().map(|range| range.length() / length).sum();
         if covered > i64::try_from(self.starts.len()).unwrap_or(i64::MAX) {

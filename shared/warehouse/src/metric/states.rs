@@ -289,11 +289,12 @@ fn bin(statement: &mut Statement, path: &str) {
     statement.number(sketch::GROWTH.ln()).push(") + ").integer(sketch::OFFSET.into()).push("))");
 }
 
-/// Ranges that are told one by one: the primary index is searched for each.
-const MOST_RANGES: usize = 40;
+/// Ranges of events that are told one by one: the primary index is searched for each.
+pub(super) const MOST_RANGES: usize = 40;
 
-/// Whether a column of time lies in one of the ranges, which come in order.
-pub(super) fn within(statement: &mut Statement, column: &'static str, ranges: &[Range]) {
+/// Whether a column of time lies in one of the ranges, which come in order. Of more than `most`, all between the first and the
+/// last is looked at.
+pub(super) fn within(statement: &mut Statement, column: &'static str, ranges: &[Range], most: usize) {
     let (Some(first), Some(last)) = (ranges.first(), ranges.last()) else {
         statement.push("0");
         return;
@@ -302,7 +303,7 @@ pub(super) fn within(statement: &mut Statement, column: &'static str, ranges: &[
         statement.push("(").push(column).push(" >= ").time(range.from).push(" AND ").push(column).push(" < ");
         statement.time(range.to).push(")");
     };
-    if ranges.len() > MOST_RANGES {
+    if ranges.len() > most {
         // The range that starts last before it has not ended.
         statement.push("(");
         between(statement, Range { from: first.from, to: last.to });
