@@ -180,13 +180,21 @@ impl Account<'_> {
 ///
 /// # Errors
 /// If it does not within [`PATIENCE`], or cannot be asked.
-pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
+pub async fn eventually(what: &str, holds: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
+    within(PATIENCE, what, holds).await
+}
+
+/// As [`eventually`], with a patience of one's own.
+///
+/// # Errors
+/// If it still does not hold then.
+pub async fn within(patience: Duration, what: &str, mut holds: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
     let started = Instant::now();
     loop {
         if holds().await? {
             return Ok(());
         }
-        ensure!(started.elapsed() < PATIENCE, "still not after {} s: {what}", PATIENCE.as_secs());
+        ensure!(started.elapsed() < patience, "still not after {} s: {what}", patience.as_secs());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

@@ -25,9 +25,9 @@ const IN_FLIGHT: i64 = 60_000;
 /// How a pass has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// There is nothing to do and nothing to wait for.
+    /// There is nothing to do that could not wait for the next call.
     Idle,
-    /// Something changes, or is to be computed a little later.
+    /// Minutes have changed that have not ended, or were computed just before.
     Waiting,
     /// What was computed makes more computable.
     Again,
@@ -40,12 +40,14 @@ pub(crate) async fn pass(app: &App, since: i64, deadline: i64, done: &mut Done) 
     app.warehouse.take_in_mutations().await?;
     let now = app.warehouse.clock().await?;
     let mut by_account: BTreeMap<String, Vec<Noted>> = BTreeMap::new();
-    let mut oldest = now - IN_FLIGHT;
+    let (mut oldest, mut ended) = (now - IN_FLIGHT, Ended::Idle);
     for stale in app.warehouse.stale(since).await? {
         oldest = stale.buckets.iter().map(|bucket| bucket.changed_at).fold(oldest, i64::min);
+        if stale.grain == Grain::Minute {
+            ended = Ended::Waiting;
+        }
         by_account.entry(stale.account_id.clone()).or_default().push(stale);
     }
-    let mut ended = if by_account.is_empty() { Ended::Idle } else { Ended::Waiting };
     let asked = app.warehouse.asked_for_build().await?;
     for account_id in &asked {
         by_account.entry(account_id.clone()).or_default();
@@ -65,23 +67,41 @@ pub(crate) async fn pass(app: &App, since: i64, deadline: i64, done: &mut Done) 
         if due.is_empty() && !is_asked {
             continue;
         }
-        ended = Ended::Again;
-        let account = Account::new(app, &account_id, now, deadline).await?;
-        for (grain, starts) in due {
-            for starts in starts.chunks(CHUNK) {
-                if !account.compute(&account.plan, Span { grain, starts }, Note::Computed, done).await? {
-                    return Ok((Ended::Late, oldest));
-                }
+        match work_on(app, &account_id, due, now, deadline, done).await {
+            Ok(true) => ended = Ended::Again,
+            Ok(false) => return Ok((Ended::Late, oldest)),
+            // What is wrong with one account is no reason to leave the others alone.
+            Err(RollupError::Warehouse(error @ (WarehouseError::Refused(_) | WarehouseError::OverLimits(_)))) => {
+                tracing::error!(account.id = account_id, %error, "the rollups of an account fail");
+                continue;
             }
-        }
-        if !account.build(done).await? {
-            return Ok((Ended::Late, oldest));
+            Err(error) => return Err(error),
         }
         if is_asked {
             app.warehouse.note_answered(&account_id, now).await?;
         }
     }
     Ok((ended, oldest))
+}
+
+/// Computes what is due of an account, and what is new to it; false if time did not suffice.
+async fn work_on(
+    app: &App,
+    account_id: &str,
+    due: Vec<(Grain, Vec<i64>)>,
+    now: i64,
+    deadline: i64,
+    done: &mut Done,
+) -> Result<bool, RollupError> {
+    let account = Account::new(app, account_id, now, deadline).await?;
+    for (grain, starts) in due {
+        for starts in starts.chunks(CHUNK) {
+            if !account.compute(&account.plan, Span { grain, starts }, Note::Computed, done).await? {
+                return Ok(false);
+            }
+        }
+    }
+    account.build(done).await
 }
 
 /// Whether these ticks hold so many events that computing them is worth more than looking through the events.

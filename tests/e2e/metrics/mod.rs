@@ -10,7 +10,7 @@ use std::time::Duration;
 use analytics_platform::config::environment;
 use anyhow::Result;
 use rollup_metrics::App;
-use tests::stack::{Account, eventually};
+use tests::stack::{Account, PATIENCE, within};
 
 /// Waits until every bucket of an account that has ended is computed and all of its series answer; works on it itself
 /// whenever the stack's own function does not.
@@ -28,7 +28,8 @@ pub async fn until_rolled_up(account: &Account<'_>) -> Result<()> {
     app.delay = Duration::ZERO;
     // So that ticks have their part in answers.
     app.tick_events = 1;
-    eventually("rollups are up to date", async || {
+    // The stack's function may be at it for most of a minute.
+    within(3 * PATIENCE, "rollups are up to date", async || {
         rollup_metrics::handle(&app).await?;
         Ok(account.stack.clickhouse(OPEN, &[("account", &account.id)]).await? == "0")
     })
