@@ -7,6 +7,7 @@ use std::{
 };
 
 use analytics_domain::access::Role;
+use analytics_platform::now_millis;
 use anyhow::{Context, Result, ensure};
 use reqwest::{Client, Method, Url};
 use serde_json::{Value, json};
@@ -172,7 +173,8 @@ async fn keeps_metrics(stack: &Stack, function: &str) -> Result<bool> {
 /// for where that is in question.
 async fn rolls_up(stack: &Stack, reads: bool) -> Result<bool> {
     let account = stack.account("permissions");
-    account.send_all(&[json!({"eventName": "a"})]).await?;
+    // Of a minute that has ended, so that there is something to compute.
+    account.send_all(&[json!({"eventName": "a", "timestamp": now_millis() - 3_600_000})]).await?;
     account.until_total(1, &[]).await?;
     let url = format!(
         "{}/2015-03-31/functions/{}/invocations",
