@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use analytics_domain::metric::{Grain, Input, Kept, Metrics, dimension_sets};
+use analytics_domain::metric::{Freshness, Grain, Input, Kept, Metrics, dimension_sets};
 use analytics_warehouse::{
     WarehouseError,
     metric::{Bucket, Noted, Plan, SeriesState, Span},
@@ -149,8 +149,7 @@ fn due(stale: &[Noted], now: i64, app: &App) -> Vec<(Grain, Vec<i64>)> {
         for longer in grain.longer() {
             lacking.extend(buckets.iter().map(|bucket| (longer, longer.floor(bucket.start))));
         }
-        // Recent ones are made of something else than old ones.
-        let (old, recent) = starts.split_at(starts.partition_point(|start| *start < kept.since(Grain::Minute, 0)));
+        let [old, recent] = sides(&kept, &starts);
         due.extend(
             [recent, old].into_iter().filter(|starts| !starts.is_empty()).map(|starts| (grain, starts.to_vec())),
         );
@@ -276,16 +275,15 @@ impl<'a> Account<'a> {
     async fn complete(&self) -> Result<Vec<(Grain, Vec<i64>)>, RollupError> {
         let mut noted = self.app.warehouse.buckets(self.id).await?;
         noted.sort_by_key(|noted| noted.grain);
-        let mut lacking: BTreeSet<(Grain, i64)> = BTreeSet::new();
+        let changed = noted.iter().flat_map(|Noted { grain, buckets, .. }| {
+            buckets.iter().filter(|bucket| bucket.is_stale()).map(|bucket| (*grain, bucket.start))
+        });
+        let freshness = Freshness::new(changed, self.kept);
         let mut complete = Vec::new();
         for Noted { grain, buckets, .. } in noted {
-            for bucket in buckets.iter().filter(|bucket| bucket.is_stale()) {
-                lacking.extend(grain.longer().map(|longer| (longer, longer.floor(bucket.start))));
-            }
-            let starts = buckets.iter().filter(|bucket| !bucket.is_stale()).map(|bucket| bucket.start);
-            let starts: Vec<i64> = starts.filter(|start| !lacking.contains(&(grain, *start))).collect();
-            let (old, recent) =
-                starts.split_at(starts.partition_point(|start| *start < self.kept.since(Grain::Minute, 0)));
+            let starts = buckets.iter().map(|bucket| bucket.start);
+            let starts: Vec<i64> = starts.filter(|start| !freshness.is_stale(grain, *start)).collect();
+            let [old, recent] = sides(&self.kept, &starts);
             match grain {
                 // The latest only, and some more, so that clocks may differ.
                 Grain::Tick => {
@@ -298,6 +296,11 @@ impl<'a> Account<'a> {
         }
         Ok(complete)
     }
+}
+
+/// Ascending buckets as the old ones and the recent ones, which are made of something else.
+fn sides<'s>(kept: &Kept, starts: &'s [i64]) -> [&'s [i64]; 2] {
+    starts.split_at(starts.partition_point(|start| *start < kept.since(Grain::Minute, 0))).into()
 }
 
 /// What all metrics of an account need.

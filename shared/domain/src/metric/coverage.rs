@@ -139,6 +139,12 @@ impl Freshness {
         };
         Self { stale: changed.into_iter().flat_map(with_longer).collect(), kept }
     }
+
+    /// Whether a bucket lacks something.
+    #[must_use]
+    pub fn is_stale(&self, grain: Grain, start: EpochMillis) -> bool {
+        self.stale.contains(&(grain, start))
+    }
 }
 
 /// A part of a time range, and where its answer comes from: the events where there is no grain.
