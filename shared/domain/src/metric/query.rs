@@ -124,8 +124,10 @@ impl QueryDraft {
         let found = cut(range).ok();
         let shown = if group_by.is_empty() { 1 } else { ranking.limit + 1 };
         match &found {
-            None => reader.too_many(interval, buckets::MOST),
-            Some(cut) if cut.starts.len() * shown > MOST_POINTS => reader.too_many(interval, MOST_POINTS / shown),
+            None => reader.too_many(interval, range, buckets::MOST),
+            Some(cut) if cut.starts.len() * shown > MOST_POINTS => {
+                reader.too_many(interval, range, MOST_POINTS / shown)
+            }
             _ => {}
         }
         let other = comparison.and_then(|comparison| {
@@ -207,15 +209,19 @@ impl Reader {
         }
     }
 
-    fn too_many(&mut self, interval: Option<Interval>, most: usize) {
+    fn too_many(&mut self, interval: Option<Interval>, range: Range, most: usize) {
         let Some(interval) = interval else { return };
-        let longest = interval.typical().saturating_mul(i64::try_from(most).unwrap_or(i64::MAX));
+        let reaches = |interval: Interval| interval.typical().saturating_mul(i64::try_from(most).unwrap_or(i64::MAX));
+        let mut fitting = interval.coarser();
+        while reaches(fitting) < range.length() && fitting != Interval::Year {
+            fitting = fitting.coarser();
+        }
         let detail = format!(
             "an interval of a {} allows {most} buckets here, which is a range of {}: take a shorter range, fewer groups, or \
              interval={}",
             interval.name(),
-            time::humanize(longest),
-            interval.coarser().name()
+            time::humanize(reaches(interval)),
+            fitting.name()
         );
         self.refuse("interval", "too_many_buckets", detail);
     }
@@ -334,7 +340,7 @@ mod tests {
         let errors = settle(&[("from", "2016-11-24"), ("to", "2026-11-24"), ("interval", "minute")]);
         let errors = errors.expect_err("refused");
         assert_eq!(errors[0].code, "too_many_buckets");
-        assert!(errors[0].detail.contains("50h") && errors[0].detail.contains("interval=15m"), "{}", errors[0].detail);
+        assert!(errors[0].detail.contains("50h") && errors[0].detail.ends_with("interval=day"), "{}", errors[0].detail);
     }
 
     #[test]
