@@ -37,9 +37,9 @@ CREATE TABLE IF NOT EXISTS rollups
     bucket     DateTime('UTC') CODEC(DoubleDelta, ZSTD(1)),
     -- When it was computed.
     version    DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
-    -- The values of the series' dimensions; the object for first and last values.
+    -- The values of the series' dimensions; the object for first and last values, by hash.
     keys       Array(Array(LowCardinality(Nullable(String)))) CODEC(ZSTD(1)),
-    objects    Array(String) CODEC(ZSTD(1)),
+    objects    Array(UInt64) CODEC(ZSTD(1)),
     -- Events or values, their sum (or the first or last value), the smallest and the largest.
     ns         Array(UInt64) CODEC(T64, ZSTD(1)),
     totals     Array(Float64) CODEC(ZSTD(1)),
@@ -56,7 +56,8 @@ ENGINE = ReplacingMergeTree(version)
 PARTITION BY toYYYYMM(bucket)
 ORDER BY (account_id, series, grain, bucket)
 TTL bucket + toIntervalHour(multiIf(grain = 10, 1, grain = 60 OR (grain = 900 AND notEmpty(keys[1])), 120, 24 * {retention_days}))
-SETTINGS index_granularity = 256;
+-- A row may hold one key or some thousand, and a granule is read as a whole.
+SETTINGS index_granularity = 256, index_granularity_bytes = 65536;
 
 -- Deletions and other changes of stored events that rollups have taken in.
 CREATE TABLE IF NOT EXISTS rollup_mutations

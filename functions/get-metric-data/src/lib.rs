@@ -22,7 +22,7 @@ pub async fn handle(app: &App, request: Request) -> Result<Reply, ApiError> {
     let id = incoming.path_parameter("id")?;
     let (draft, format) = read(&incoming.query()).map_err(ApiError::invalid_parameters)?;
     let query = draft.settle(now, app.retention_days).map_err(ApiError::invalid_parameters)?;
-    let known = app.known(&principal.account_id, &query, now).await?;
+    let known = app.known(&principal.account_id, Some(&id), &query, now).await?;
     let question = Question::of_metric(&known.metrics, &id)?;
     let answer = answer(app, &principal.account_id, &known, question, &query).await?;
     match format {

@@ -79,7 +79,7 @@ impl Questions {
         if !problems.is_empty() {
             return Err(invalid_fields(problems));
         }
-        let known = app.known(account_id, &query, now).await?;
+        let known = app.known(account_id, None, &query, now).await?;
         let needs_names = asked.iter().any(|(_, query)| query.contains_key("formula"));
         let events = match needs_names {
             true => app.warehouse.event_names(account_id, now).await.map_err(errors::warehouse)?,

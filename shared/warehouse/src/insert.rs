@@ -102,7 +102,9 @@ impl EventWarehouse {
     pub(crate) async fn insert<T: Row>(&self, table: &str) -> Result<Insert<T>, WarehouseError> {
         let insert = self.client.insert::<T>(table).await.map_err(classify)?;
         // It is a batch already: the server needs not wait for others to put with it.
-        Ok(insert.with_timeouts(Some(INSERT_TIMEOUT), Some(INSERT_TIMEOUT)).with_setting("async_insert", "0"))
+        let insert = insert.with_timeouts(Some(INSERT_TIMEOUT), Some(INSERT_TIMEOUT)).with_setting("async_insert", "0");
+        // Questions go first: somebody waits for them.
+        Ok(insert.with_setting("os_threads_nice_value_query", "5"))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Metrics that use metrics: putting formulas into formulas, and finding circles.
 
+use std::sync::LazyLock;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -60,13 +62,13 @@ impl Metric {
 #[derive(Clone, Debug)]
 pub struct Metrics {
     own: Vec<Metric>,
-    built_in: Vec<Metric>,
+    built_in: &'static [Metric],
 }
 
 impl Metrics {
     #[must_use]
     pub fn new(own: Vec<Metric>) -> Self {
-        Self { own, built_in: built_in() }
+        Self { own, built_in: &BUILT_IN }
     }
 
     #[must_use]
@@ -79,9 +81,16 @@ impl Metrics {
         self.built_in.iter().any(|metric| metric.id == id)
     }
 
+    /// Whether a question about this metric, over these properties, has the same answer whatever metrics the account has, and
+    /// is answered as quickly without knowing of them.
+    #[must_use]
+    pub fn suffice<'p>(&self, id: &str, mut paths: impl Iterator<Item = &'p str>) -> bool {
+        self.is_built_in(id) && paths.all(|path| builtin::DIMENSIONS.contains(&path))
+    }
+
     /// Those of the account first.
     pub fn all(&self) -> impl Iterator<Item = &Metric> {
-        self.own.iter().chain(&self.built_in)
+        self.own.iter().chain(self.built_in)
     }
 
     #[must_use]
@@ -107,7 +116,7 @@ impl Metrics {
     pub fn with(&self, changed: Metric) -> Self {
         let mut own: Vec<Metric> = self.own.iter().filter(|metric| metric.id != changed.id).cloned().collect();
         own.push(changed);
-        Self { own, built_in: self.built_in.clone() }
+        Self { own, built_in: self.built_in }
     }
 
     /// A formula with all its metrics' formulas put in.
@@ -236,7 +245,7 @@ pub fn dimension_sets(dimensions: &[String]) -> Vec<Vec<String>> {
     sets
 }
 
-fn built_in() -> Vec<Metric> {
+static BUILT_IN: LazyLock<Vec<Metric>> = LazyLock::new(|| {
     let vocabulary = Vocabulary::default();
     let metrics = builtin::METRICS.iter().filter_map(|metric| {
         let aggregation = match metric.kind {
@@ -259,7 +268,7 @@ fn built_in() -> Vec<Metric> {
         Some(Metric { id: metric.id.to_owned(), definition, formula, version: 1, created_at: 0, updated_at: 0 })
     });
     metrics.collect()
-}
+});
 
 #[cfg(test)]
 mod tests {

@@ -96,27 +96,55 @@ impl EventWarehouse {
     /// # Errors
     /// If ClickHouse does not answer, or not within the limits of one question.
     pub async fn measure(&self, account_id: &str, asked: &Asked<'_>) -> Result<Told, WarehouseError> {
-        let parts = asked.parts();
-        let statement = statement(account_id, asked, &parts);
-        let rows: Vec<FoundCell> = self.ask(&statement).await?;
-        let is_cut = asked.most.is_some_and(|most| rows.len() > most);
-        let mut cells: Vec<Cell> = rows.into_iter().map(|row| cell(row, asked)).collect();
-        if asked.by_bucket && asked.adds_up() {
-            let mut totals: BTreeMap<(usize, Key), State> = BTreeMap::new();
-            for cell in &cells {
-                totals.entry((cell.measure, cell.key.clone())).or_default().add(&cell.state);
-            }
-            let total = |((measure, key), state)| Cell { measure, key, bucket: None, state };
-            cells.extend(totals.into_iter().map(total));
-        }
-        let is_raw = |part: &Part<'_>| matches!(part, Part::Raw { .. });
-        let source = match (parts.iter().all(is_raw), parts.iter().any(is_raw)) {
+        let (raw, rolled): (Vec<_>, Vec<_>) =
+            asked.parts().into_iter().partition(|part| matches!(part, Part::Raw { .. }));
+        let source = match (rolled.is_empty(), raw.is_empty()) {
             (true, _) => Source::Events,
-            (false, true) => Source::Both,
-            (false, false) => Source::Rollups,
+            (false, true) => Source::Rollups,
+            (false, false) => Source::Both,
         };
-        Ok(Told { cells, source, is_cut })
+        let adds_up = asked.measures.iter().all(|measure| measure.of.adds_up());
+        let most = asked.most.unwrap_or(usize::MAX);
+        if !adds_up {
+            let parts: Vec<Part<'_>> = rolled.into_iter().chain(raw).collect();
+            let cells = self.cells(account_id, asked, &parts, asked.by_bucket).await?;
+            return Ok(Told { is_cut: cells.len() > most, cells, source });
+        }
+        // What adds up is asked for in two statements at once, since most of what one takes is to be understood.
+        let one = async |parts: &[Part<'_>]| match parts.is_empty() {
+            true => Ok(Vec::new()),
+            false => self.cells(account_id, asked, parts, false).await,
+        };
+        let (rolled, raw) = tokio::try_join!(one(&rolled), one(&raw))?;
+        let is_cut = rolled.len().max(raw.len()) > most;
+        let mut cells = sums(rolled.into_iter().chain(raw));
+        if asked.by_bucket {
+            cells.extend(sums(cells.iter().cloned().map(|cell| Cell { bucket: None, ..cell })));
+        }
+        Ok(Told { is_cut, cells, source })
     }
+
+    /// What some parts come to, put together; with totals beside the buckets where they are wanted.
+    async fn cells(
+        &self,
+        account_id: &str,
+        asked: &Asked<'_>,
+        parts: &[Part<'_>],
+        has_totals: bool,
+    ) -> Result<Vec<Cell>, WarehouseError> {
+        let rows: Vec<FoundCell> = self.ask(&statement(account_id, asked, parts, has_totals)).await?;
+        Ok(rows.into_iter().map(|row| cell(row, asked)).collect())
+    }
+}
+
+/// One cell for each measure, key and bucket, where states add up.
+fn sums(cells: impl Iterator<Item = Cell>) -> Vec<Cell> {
+    let mut sums: BTreeMap<(usize, Key, Option<i64>), State> = BTreeMap::new();
+    for Cell { measure, key, bucket, state } in cells {
+        sums.entry((measure, key, bucket)).or_default().add(&state);
+    }
+    let cell = |((measure, key, bucket), state)| Cell { measure, key, bucket, state };
+    sums.into_iter().map(cell).collect()
 }
 
 /// Measures that are read together, each with its place among those asked for.
@@ -128,11 +156,6 @@ enum Part<'q> {
 }
 
 impl<'q> Asked<'q> {
-    /// Whether totals can be made of buckets.
-    fn adds_up(&self) -> bool {
-        self.measures.iter().all(|measure| measure.of.adds_up())
-    }
-
     fn parts(&self) -> Vec<Part<'q>> {
         let range = self.buckets.range;
         let mut rolled: BTreeMap<Vec<String>, Vec<(i64, Series)>> = BTreeMap::new();
@@ -175,9 +198,9 @@ impl<'q> Asked<'q> {
     }
 }
 
-/// States by measure, key and bucket, and for the whole range. ClickHouse takes longer to understand a statement than to
+/// States by measure, key and bucket, and with totals for the whole range too. ClickHouse takes longer to understand a statement than to
 /// read some thousand rows, so it has no column and no subquery that it can do without.
-fn statement(account_id: &str, asked: &Asked<'_>, parts: &[Part<'_>]) -> Statement {
+fn statement(account_id: &str, asked: &Asked<'_>, parts: &[Part<'_>], has_totals: bool) -> Statement {
     let columns = columns_of(asked.measures.iter());
     let has_objects = columns.contains(&Column::Object);
     let mut statement = Statement::default();
@@ -188,7 +211,6 @@ fn statement(account_id: &str, asked: &Asked<'_>, parts: &[Part<'_>]) -> Stateme
              any(distribution), sum(level) FROM (",
         );
     }
-    let has_totals = asked.by_bucket && !asked.adds_up();
     let all: [(bool, &'static str, &'static str); 5] = [
         (
             has_totals,
@@ -419,7 +441,7 @@ mod tests {
             },
             Part::Raw { measures, ranges: vec![buckets.range] },
         ];
-        let statement = super::statement(evil, &asked, &parts);
+        let statement = super::statement(evil, &asked, &parts, true);
         let sql = statement.sql();
         assert!(!sql.contains("1=1") && !sql.contains("--"), "{sql}");
     }

@@ -285,7 +285,7 @@ fn stored(statement: &mut Statement, account_id: &str, entries: &[&Entry], span:
     let ids: Vec<u64> = series_of(entries.iter().copied()).map(|series| series.id()).collect();
     statement.push(
         "SELECT series, toInt64(toUnixTimestamp(rollups.bucket)) * 1000 AS bucket, CAST([], \
-         'Array(Nullable(String))') AS key, '' AS object, toUInt64(0) AS n, toFloat64(0) AS total, toFloat64(0) AS low, \
+         'Array(Nullable(String))') AS key, toUInt64(0) AS object, toUInt64(0) AS n, toFloat64(0) AS total, toFloat64(0) AS low, \
          toFloat64(0) AS high, (CAST([], 'Array(Int32)'), CAST([], 'Array(UInt64)')) AS bins, CAST([], 'Array(UInt64)') \
          AS hashes, toInt64(0) AS at FROM rollups WHERE account_id = ",
     );

@@ -7,7 +7,7 @@ use crate::statement::Statement;
 /// A part of a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Column {
-    /// What the latest or earliest value is of.
+    /// What the latest or earliest value is of, by hash.
     Object,
     /// Events or values.
     Count,
@@ -57,7 +57,7 @@ impl Column {
 
     pub(super) const fn nothing(self) -> &'static str {
         match self {
-            Self::Object => "''",
+            Self::Object => "toUInt64(0)",
             Self::Count => "toUInt64(0)",
             Self::Total | Self::Low | Self::High => "toFloat64(0)",
             Self::Bins => "(CAST([], 'Array(Int32)'), CAST([], 'Array(UInt64)'))",

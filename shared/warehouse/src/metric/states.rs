@@ -119,12 +119,12 @@ impl Scan<'_> {
         }
         if self.columns.contains(&Column::Object) {
             match self.measures.first().and_then(|(_, measure)| object_of(measure)) {
-                None => drop(statement.push("''")),
+                None => drop(statement.push("toUInt64(0)")),
                 Some(object) => {
                     // Events without one are of one object.
-                    statement.push("ifNull(");
+                    statement.push("sipHash64(ifNull(");
                     text(statement, Source::Events, object);
-                    statement.push(", '')");
+                    statement.push(", ''))");
                 }
             }
             statement.push(" AS object, ");
