@@ -47,8 +47,11 @@ def gather(queue_url, batch_size):
         arn = queue["attributes"]["QueueArn"]
         mappings = (mapping for _, _, mapping in lambda_svc._iter_all_esms() if mapping["EventSourceArn"] == arn)
         window = int(next(mappings, {}).get("MaximumBatchingWindowInSeconds") or 0)
+        visibility = int(queue["attributes"].get("VisibilityTimeout", "30"))
         sqs._expire_retained(queue)
         sqs._dlq_sweep(queue)
+        if queue["is_fifo"]:
+            return gather_group(queue, int(batch_size), visibility)
         now, count, size, oldest = time.time(), 0, 0, None
         for message in queue["messages"]:
             sqs._ensure_msg_fields(message)
@@ -62,9 +65,26 @@ def gather(queue_url, batch_size):
             oldest = message["visible_at"] if oldest is None else min(oldest, message["visible_at"])
         if oldest is None or now - oldest < window:
             return []
-        return sqs._collect_msgs(queue, count, int(queue["attributes"].get("VisibilityTimeout", "30")))
+        return sqs._collect_msgs(queue, count, visibility)
 
 
 sqs._receive_messages_for_esm = gather
+
+
+# As Lambda does with a FIFO queue, and MiniStack doesn't: several batches at once, as long as no two hold messages of the same
+# group. Here each batch is of one group.
+def gather_group(queue, batch_size, visibility):
+    now, groups = time.time(), {}
+    for message in queue["messages"]:
+        sqs._ensure_msg_fields(message)
+        groups.setdefault(message["group_id"], []).append(message)
+    for messages in groups.values():
+        if all(message["visible_at"] <= now for message in messages):
+            return sqs._collect_msgs({"is_fifo": False, "messages": messages}, batch_size, visibility)
+    return []
+
+
+concurrency = lambda_svc._sqs_esm_concurrency
+lambda_svc._sqs_esm_concurrency = lambda esm, function, config, queue=None: concurrency(esm, function, config, None)
 
 app.main()

@@ -73,9 +73,12 @@ impl Issuer {
         let mut all = vec![
             ("LOG_LEVEL", "info".to_owned()),
             ("EVENTS_QUEUE_URL", queue.clone()),
-            ("DEAD_LETTER_QUEUE_URL", queue),
+            ("DEAD_LETTER_QUEUE_URL", queue.clone()),
+            ("LIVE_QUEUE_URL", format!("{queue}-live.fifo")),
             ("IDEMPOTENCY_TABLE", "answers".to_owned()),
             ("METRICS_TABLE", "metrics".to_owned()),
+            ("CONNECTIONS_TABLE", "connections".to_owned()),
+            ("SOCKETS_URL", "https://abcdefghij.execute-api.us-east-1.amazonaws.com/ws".to_owned()),
             ("RETENTION_DAYS", "400".to_owned()),
             ("JWT_ISSUER", ISSUER.to_owned()),
             ("JWT_AUDIENCE", AUDIENCE.to_owned()),

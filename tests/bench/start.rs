@@ -21,7 +21,7 @@ use crate::{
 
 /// Starts of each function.
 const ROUNDS: usize = 21;
-pub const FUNCTIONS: [&str; 14] = [
+pub const FUNCTIONS: [&str; 19] = [
     "track-event",
     "track-events",
     "store-events",
@@ -36,6 +36,11 @@ pub const FUNCTIONS: [&str; 14] = [
     "get-metric-data",
     "query-metrics",
     "rollup-metrics",
+    "get-asyncapi",
+    "ws-connect",
+    "ws-message",
+    "ws-disconnect",
+    "stream-events",
 ];
 
 const DEFINITION: &[u8] =
@@ -135,6 +140,13 @@ pub fn typical_call(function: &str, issuer: &Issuer) -> Result<Bytes> {
             envelope("POST", "/api/query", "", &issuer.token(Role::Viewer)?, Some(body)).into()
         }
         "rollup-metrics" => "{}".into(),
+        "ws-connect" => {
+            include_str!("../../events/ws-connect.json").replace("TOKEN", &issuer.token(Role::Viewer)?).into()
+        }
+        "ws-message" => include_str!("../../events/ws-message.json").into(),
+        "ws-disconnect" => include_str!("../../events/ws-disconnect.json").into(),
+        "stream-events" => include_str!("../../events/stream-events.json").into(),
+        "get-asyncapi" => envelope("GET", "/api/asyncapi.json", "", "", None).into(),
         "get-health" => envelope("GET", "/health", "", "", None).into(),
         _ => envelope("GET", "/api/openapi.json", "", "", None).into(),
     })

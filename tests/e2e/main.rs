@@ -7,6 +7,7 @@ mod exactness;
 mod faults;
 mod idempotency;
 mod ingest;
+mod live;
 mod metrics;
 mod migrations;
 mod permissions;

@@ -5,5 +5,6 @@ pub mod gateway;
 pub mod pipeline;
 pub mod proxy;
 pub mod runtime_api;
+pub mod socket;
 pub mod sqs;
 pub mod stack;

@@ -15,7 +15,15 @@ const AWS: [&str; 3] = ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KE
 /// If it does not start.
 pub async fn track_events(stack: &Stack, aws_url: &str, queue_url: &str) -> Result<Function> {
     let own = [("AWS_ENDPOINT_URL", aws_url), ("EVENTS_QUEUE_URL", queue_url)];
-    let shared = ["IDEMPOTENCY_TABLE", "RETENTION_DAYS", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_KEYS"];
+    let shared = [
+        "LIVE_QUEUE_URL",
+        "CONNECTIONS_TABLE",
+        "IDEMPOTENCY_TABLE",
+        "RETENTION_DAYS",
+        "JWT_ISSUER",
+        "JWT_AUDIENCE",
+        "JWT_KEYS",
+    ];
     start(stack, "track-events", &shared, &own).await
 }
 
@@ -25,7 +33,8 @@ pub async fn track_events(stack: &Stack, aws_url: &str, queue_url: &str) -> Resu
 /// If it does not start.
 pub async fn store_events(stack: &Stack, clickhouse_url: &str, database: &str) -> Result<Function> {
     let own = [("CLICKHOUSE_URL", clickhouse_url), ("CLICKHOUSE_DATABASE", database)];
-    let shared = ["AWS_ENDPOINT_URL", "DEAD_LETTER_QUEUE_URL", "CLICKHOUSE_USER"];
+    let shared =
+        ["AWS_ENDPOINT_URL", "DEAD_LETTER_QUEUE_URL", "LIVE_QUEUE_URL", "CONNECTIONS_TABLE", "CLICKHOUSE_USER"];
     start(stack, "store-events", &shared, &own).await
 }
 

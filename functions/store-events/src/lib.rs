@@ -4,9 +4,13 @@
 //! that can never be stored is moved to the dead-letter queue at once, with its reason, so that it does not hold up its
 //! neighbours; one that could not be stored now is reported back and comes again.
 
-use std::{future::Future, sync::LazyLock};
+use std::{collections::BTreeSet, future::Future, sync::LazyLock};
 
-use analytics_domain::event::{SealError, SealedBatch, open};
+use analytics_domain::{
+    event::{SealError, SealedBatch, open},
+    live::LiveMessage,
+};
+use analytics_dynamo::{ConnectionTable, Watched};
 use analytics_messaging::{Queue, QueueError};
 use analytics_platform::{
     aws,
@@ -32,6 +36,34 @@ impl Store for EventWarehouse {
     }
 }
 
+/// Those who watch, and are told that there is something new.
+pub trait News: Sync {
+    fn stored(&self, account_ids: &BTreeSet<String>) -> impl Future<Output = ()> + Send;
+}
+
+/// The live queue, for accounts that somebody watches.
+pub struct LiveNews {
+    live: Queue,
+    watched: Watched,
+    /// Epoch milliseconds.
+    now: fn() -> i64,
+}
+
+impl News for LiveNews {
+    async fn stored(&self, account_ids: &BTreeSet<String>) {
+        let at = (self.now)();
+        for account_id in account_ids {
+            if !self.watched.look_up(account_id, at).await {
+                continue;
+            }
+            let Ok(message) = serde_json::to_string(&LiveMessage::Stored { at }) else { continue };
+            if let Err(error) = self.live.send_in_group(message, account_id).await {
+                tracing::warn!(account.id = account_id, error.cause = %error, "those who watch are not told");
+            }
+        }
+    }
+}
+
 /// The dead-letter queue. Its client is made when the first message is set aside, which few processes ever do.
 pub type DeadLetterQueue = LazyLock<Queue, Box<dyn FnOnce() -> Queue + Send>>;
 
@@ -42,13 +74,14 @@ impl DeadLetters for DeadLetterQueue {
 }
 
 /// What the function is made of.
-pub struct App<S, D> {
+pub struct App<S, D, N> {
     pub store: S,
     pub dead_letters: D,
+    pub news: N,
 }
 
-impl App<EventWarehouse, DeadLetterQueue> {
-    /// Reads `DEAD_LETTER_QUEUE_URL` and the keys of the adapters.
+impl App<EventWarehouse, DeadLetterQueue, LiveNews> {
+    /// Reads `DEAD_LETTER_QUEUE_URL`, `LIVE_QUEUE_URL`, `CONNECTIONS_TABLE` and the keys of the adapters.
     ///
     /// # Errors
     /// Names the key that is missing or wrong.
@@ -57,6 +90,11 @@ impl App<EventWarehouse, DeadLetterQueue> {
         let url = lookup.required("DEAD_LETTER_QUEUE_URL")?;
         Ok(Self {
             store: EventWarehouse::from_lookup(lookup)?,
+            news: LiveNews {
+                live: Queue::new(&sdk, lookup.required("LIVE_QUEUE_URL")?),
+                watched: Watched::new(ConnectionTable::new(&sdk, lookup.required("CONNECTIONS_TABLE")?)),
+                now: analytics_platform::now_millis,
+            },
             dead_letters: LazyLock::new(Box::new(move || Queue::new(&sdk, url))),
         })
     }
@@ -91,19 +129,21 @@ pub struct ItemFailure {
 }
 
 /// Stores the events of all messages.
-pub async fn handle<S: Store, D: DeadLetters>(app: &App<S, D>, sqs: SqsBatch) -> PartialFailure {
+pub async fn handle<S: Store, D: DeadLetters, N: News>(app: &App<S, D, N>, sqs: SqsBatch) -> PartialFailure {
     let (mut good, mut poison, mut again) = (Vec::new(), Vec::new(), Vec::new());
-    let mut events = 0;
+    let (mut events, mut account_ids) = (0, BTreeSet::new());
     for message in &sqs.records {
         match count(&message.body) {
-            Ok(held) => {
+            Ok((account_id, held)) => {
                 events += held;
+                account_ids.insert(account_id);
                 good.push(message);
             }
             Err(error) => poison.push((message, error.to_string())),
         }
     }
     store(&app.store, good, &mut poison, &mut again).await;
+    app.news.stored(&account_ids).await;
     tracing::info!(messages = sqs.records.len(), events, poison = poison.len(), again = again.len(), "stored");
     for (message, reason) in poison {
         if let Err(error) = set_aside(&app.dead_letters, message, &reason).await {
@@ -115,9 +155,11 @@ pub async fn handle<S: Store, D: DeadLetters>(app: &App<S, D>, sqs: SqsBatch) ->
     PartialFailure { batch_item_failures: again.into_iter().map(failure).collect() }
 }
 
-/// How many accepted events a message holds.
-fn count(body: &str) -> Result<usize, SealError> {
-    Ok(SealedBatch::from_bytes(&open(body)?)?.events.len())
+/// Whose events a message holds, and how many accepted ones.
+fn count(body: &str) -> Result<(String, usize), SealError> {
+    let bytes = open(body)?;
+    let batch = SealedBatch::from_bytes(&bytes)?;
+    Ok((batch.account_id.to_string(), batch.events.len()))
 }
 
 /// Stores all messages at once. If ClickHouse refuses their content, each half is tried by itself, until the one message

@@ -53,6 +53,15 @@ impl DeadLetters for FakeDeadLetters {
     }
 }
 
+#[derive(Default)]
+struct FakeNews(Mutex<Vec<String>>);
+
+impl News for FakeNews {
+    async fn stored(&self, account_ids: &BTreeSet<String>) {
+        self.0.lock().expect("no test panics with it").extend(account_ids.iter().cloned());
+    }
+}
+
 /// A sealed batch of one event.
 fn sealed(id: &str) -> String {
     let event = SealedEvent {
@@ -86,7 +95,7 @@ struct End {
 }
 
 async fn run(store: FakeStore, dead_letters: FakeDeadLetters, messages: Vec<(String, String)>) -> End {
-    let app = App { store, dead_letters };
+    let app = App { store, dead_letters, news: FakeNews::default() };
     let failures = handle(&app, batch_of(messages)).await;
     let mut stored = app.store.stored.into_inner().expect("no test panics with it");
     let mut again: Vec<String> =
@@ -170,10 +179,11 @@ async fn poison_comes_again_while_the_dead_letter_queue_is_down() {
 #[tokio::test]
 async fn the_sample_stores_its_sealed_batch_and_sets_aside_what_is_none() {
     let sample = include_str!("../../../events/store-events.json");
-    let app = App { store: FakeStore::default(), dead_letters: FakeDeadLetters::default() };
+    let app = App { store: FakeStore::default(), dead_letters: FakeDeadLetters::default(), news: FakeNews::default() };
     let failures = handle(&app, serde_json::from_str(sample).expect("is an SQS event")).await;
     assert_eq!(failures, PartialFailure::default());
     assert_eq!(app.store.stored.lock().expect("no test panics with it").len(), 3);
     let set_aside = app.dead_letters.taken.lock().expect("no test panics with it").clone();
     assert_eq!(set_aside, [("no sealed batch".to_owned(), "not base64".to_owned())]);
+    assert_eq!(app.news.0.lock().expect("no test panics with it").len(), 1);
 }

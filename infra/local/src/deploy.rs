@@ -19,6 +19,9 @@ use crate::{artifacts, http, install, run};
 #[serde(rename_all = "PascalCase")]
 pub struct Outputs {
     api_id: String,
+    live_api_id: String,
+    pub live_queue_url: String,
+    pub connections_table_name: String,
     pub events_queue_url: String,
     pub events_dead_letter_queue_url: String,
     pub idempotency_table_name: String,
@@ -36,6 +39,16 @@ struct Deployment {
 impl Outputs {
     pub fn api_url(&self, config: &Config) -> String {
         format!("{}/_aws/execute-api/{}", config.aws_url(), self.api_id)
+    }
+
+    /// Address of the WebSocket.
+    pub fn live_url(&self, config: &Config) -> String {
+        format!("{}/_aws/execute-api/{}/ws", config.aws_url().replacen("http", "ws", 1), self.live_api_id)
+    }
+
+    /// As the functions are told it.
+    pub fn sockets_url(&self) -> String {
+        format!("https://{}.execute-api.{REGION}.amazonaws.com/ws", self.live_api_id)
     }
 }
 

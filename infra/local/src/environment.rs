@@ -17,6 +17,7 @@ pub fn variables(config: &Config, outputs: &Outputs, key: &SigningKey) -> Result
     let clickhouse = &config.clickhouse;
     Ok(vec![
         ("API_URL", outputs.api_url(config)),
+        ("LIVE_URL", outputs.live_url(config)),
         ("CLICKHOUSE_URL", clickhouse.url.clone()),
         ("CLICKHOUSE_USER", clickhouse.user.clone()),
         ("CLICKHOUSE_PASSWORD", clickhouse.password.clone()),
@@ -27,6 +28,9 @@ pub fn variables(config: &Config, outputs: &Outputs, key: &SigningKey) -> Result
         ("AWS_ACCESS_KEY_ID", ACCESS_KEY.to_owned()),
         ("AWS_SECRET_ACCESS_KEY", ACCESS_KEY.to_owned()),
         ("EVENTS_QUEUE_URL", outputs.events_queue_url.clone()),
+        ("LIVE_QUEUE_URL", outputs.live_queue_url.clone()),
+        ("CONNECTIONS_TABLE", outputs.connections_table_name.clone()),
+        ("SOCKETS_URL", outputs.sockets_url()),
         ("DEAD_LETTER_QUEUE_URL", outputs.events_dead_letter_queue_url.clone()),
         ("IDEMPOTENCY_TABLE", outputs.idempotency_table_name.clone()),
         ("METRICS_TABLE", outputs.metrics_table_name.clone()),

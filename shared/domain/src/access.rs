@@ -62,6 +62,7 @@ pub enum Operation {
     QueryMetrics,
     GetHealth,
     GetOpenapi,
+    GetAsyncapi,
 }
 
 /// Who may call a route.
@@ -84,11 +85,11 @@ pub struct Route {
 }
 
 /// Every route of the HTTP API.
-pub const ROUTES: [Route; 12] = {
+pub const ROUTES: [Route; 13] = {
     use Access::{Everyone, Roles};
     use Operation::{
-        CreateMetric, DeleteMetric, GetHealth, GetMetric, GetMetricData, GetOpenapi, ListMetrics, QueryMetrics,
-        SearchEvents, TrackEvent, TrackEvents, UpdateMetric,
+        CreateMetric, DeleteMetric, GetAsyncapi, GetHealth, GetMetric, GetMetricData, GetOpenapi, ListMetrics,
+        QueryMetrics, SearchEvents, TrackEvent, TrackEvents, UpdateMetric,
     };
     use Role::{Admin, Analyst, Ingest, Viewer};
     const SENDERS: Access = Roles(&[Ingest, Admin]);
@@ -107,6 +108,7 @@ pub const ROUTES: [Route; 12] = {
         route(QueryMetrics, "POST", "/api/query", "query-metrics", READERS),
         route(GetHealth, "GET", "/health", "get-health", Everyone),
         route(GetOpenapi, "GET", "/api/openapi.json", "get-openapi", Everyone),
+        route(GetAsyncapi, "GET", "/api/asyncapi.json", "get-asyncapi", Everyone),
     ]
 };
 

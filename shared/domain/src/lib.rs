@@ -5,6 +5,7 @@ pub mod access;
 pub mod catalogue;
 pub mod event;
 pub mod idempotency;
+pub mod live;
 pub mod metric;
 pub mod search;
 pub mod time;

@@ -1,7 +1,10 @@
 //! DynamoDB tables, one type each.
 
 mod answers;
+mod connections;
+mod feeds;
 mod metrics;
+mod watched;
 
 use std::{collections::HashMap, time::Duration};
 
@@ -14,7 +17,10 @@ use aws_sdk_dynamodb::{
 use aws_types::SdkConfig;
 
 pub use answers::AnswerTable;
+pub use connections::{Added, ConnectionTable};
+pub use feeds::FeedTable;
 pub use metrics::{Kept, MetricTable};
+pub use watched::Watched;
 
 /// A table did not take or tell something.
 #[derive(Debug, thiserror::Error)]

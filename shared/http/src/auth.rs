@@ -76,12 +76,7 @@ impl Verifier {
         operation: Operation,
         now: i64,
     ) -> Result<Arc<Principal>, ApiError> {
-        let token = bearer(request)?;
-        let seconds = u64::try_from(now / 1_000).unwrap_or_default();
-        let principal = match self.remembered(token, seconds) {
-            Some(principal) => principal,
-            None => self.verify(token, seconds).await?,
-        };
+        let (principal, _) = self.identify(bearer(request)?, now).await?;
         if principal.role.may(operation) {
             return Ok(principal);
         }
@@ -89,14 +84,30 @@ impl Verifier {
         Err(ApiError::new(StatusCode::FORBIDDEN, "role_forbidden", detail))
     }
 
-    fn remembered(&self, token: &str, seconds: u64) -> Option<Arc<Principal>> {
+    /// Who a token is for, and until when, in epoch milliseconds.
+    ///
+    /// # Errors
+    /// 401 if it does not count.
+    pub async fn identify(&self, token: &str, now: i64) -> Result<(Arc<Principal>, i64), ApiError> {
+        if token.len() > TOKEN_BYTES {
+            return Err(ApiError::unauthorized("token_malformed", format!("a token has at most {TOKEN_BYTES} bytes")));
+        }
+        let seconds = u64::try_from(now / 1_000).unwrap_or_default();
+        let (principal, expires) = match self.remembered(token, seconds) {
+            Some(known) => known,
+            None => self.verify(token, seconds).await?,
+        };
+        Ok((principal, i64::try_from(expires).unwrap_or(i64::MAX / 1_000).saturating_mul(1_000)))
+    }
+
+    fn remembered(&self, token: &str, seconds: u64) -> Option<(Arc<Principal>, u64)> {
         let verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         let verified = verified.get(token)?;
         let counts = seconds <= verified.expires + LEEWAY_SECONDS && verified.generation == self.keys.generation();
-        counts.then(|| Arc::clone(&verified.principal))
+        counts.then(|| (Arc::clone(&verified.principal), verified.expires))
     }
 
-    async fn verify(&self, token: &str, seconds: u64) -> Result<Arc<Principal>, ApiError> {
+    async fn verify(&self, token: &str, seconds: u64) -> Result<(Arc<Principal>, u64), ApiError> {
         let header = decode_header(token)
             .map_err(|_| ApiError::unauthorized("token_malformed", "the token is not a signed JWT"))?;
         let (key, generation) = self.keys.find(header.kid.as_deref(), seconds).await?;
@@ -116,7 +127,7 @@ impl Verifier {
         }
         let entry = Verified { principal: Arc::clone(&principal), expires: claims.exp, generation };
         verified.insert(token.to_owned(), entry);
-        Ok(principal)
+        Ok((principal, claims.exp))
     }
 
     fn claims(&self, token: &str, key: &Key) -> Result<Claims, ApiError> {
@@ -146,9 +157,6 @@ fn bearer(request: &Request) -> Result<&str, ApiError> {
     let token = token.trim();
     if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
         return Err(ApiError::unauthorized("token_missing", "the Authorization header must be: Bearer <JWT>"));
-    }
-    if token.len() > TOKEN_BYTES {
-        return Err(ApiError::unauthorized("token_malformed", format!("a token has at most {TOKEN_BYTES} bytes")));
     }
     Ok(token)
 }

@@ -5,7 +5,7 @@ use analytics_domain::{
     event::{Arrival, BodyError, Drafts},
     idempotency::{Answer, KEY_CHARS, Start, Ticket},
 };
-use analytics_dynamo::AnswerTable;
+use analytics_dynamo::{AnswerTable, ConnectionTable, Watched};
 use analytics_http::{ApiError, Incoming, Reply, Verifier, json_bytes};
 use analytics_messaging::Queue;
 use analytics_platform::{
@@ -15,7 +15,7 @@ use analytics_platform::{
 use http::{HeaderValue, StatusCode};
 use lambda_http::{Body, Request};
 
-use crate::{Answers, IngestError, SealedQueue, Taken, Unavailable, take::take};
+use crate::{Answers, Fanout, IngestError, SealedQueue, Taken, Unavailable, take::take};
 
 /// What a function that takes events is made of.
 pub struct App<Q, A> {
@@ -27,9 +27,9 @@ pub struct App<Q, A> {
     pub now: fn() -> i64,
 }
 
-impl App<Queue, AnswerTable> {
-    /// Reads everything from the environment: `EVENTS_QUEUE_URL`, `IDEMPOTENCY_TABLE`, `RETENTION_DAYS`, the keys of
-    /// [`Verifier::from_lookup`] and of [`aws::sdk_config`].
+impl App<Fanout, AnswerTable> {
+    /// Reads everything from the environment: `EVENTS_QUEUE_URL`, `LIVE_QUEUE_URL`, `CONNECTIONS_TABLE`, `IDEMPOTENCY_TABLE`,
+    /// `RETENTION_DAYS`, the keys of [`Verifier::from_lookup`] and of [`aws::sdk_config`].
     ///
     /// # Errors
     /// Names the key that is missing or wrong.
@@ -37,7 +37,12 @@ impl App<Queue, AnswerTable> {
         let sdk = aws::sdk_config(lookup)?;
         Ok(Self {
             verifier: Verifier::from_lookup(lookup)?,
-            queue: Queue::new(&sdk, lookup.required("EVENTS_QUEUE_URL")?),
+            queue: Fanout::new(
+                Queue::new(&sdk, lookup.required("EVENTS_QUEUE_URL")?),
+                Queue::new(&sdk, lookup.required("LIVE_QUEUE_URL")?),
+                Watched::new(ConnectionTable::new(&sdk, lookup.required("CONNECTIONS_TABLE")?)),
+                analytics_platform::now_millis,
+            ),
             answers: AnswerTable::new(&sdk, lookup.required("IDEMPOTENCY_TABLE")?),
             retention_days: lookup.parsed("RETENTION_DAYS", 400, "a number of days")?,
             now: analytics_platform::now_millis,

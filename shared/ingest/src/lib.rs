@@ -2,9 +2,11 @@
 //! answer, with every event judged by itself.
 
 mod app;
+mod fanout;
 mod ports;
 mod take;
 
 pub use app::{App, handle};
+pub use fanout::Fanout;
 pub use ports::{Answers, SealedQueue, Unavailable};
 pub use take::{IngestError, Taken, seal_body};

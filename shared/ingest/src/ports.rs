@@ -4,7 +4,6 @@ use std::future::Future;
 
 use analytics_domain::idempotency::{Answer, Start, Ticket};
 use analytics_dynamo::AnswerTable;
-use analytics_messaging::Queue;
 
 /// Something behind us is down; the cause is for the log.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +16,7 @@ pub struct Unavailable {
 /// Where sealed batches go.
 pub trait SealedQueue: Sync {
     /// Returns once the queue has taken the message.
-    fn send(&self, message: String) -> impl Future<Output = Result<(), Unavailable>> + Send;
+    fn send(&self, account_id: &str, message: String) -> impl Future<Output = Result<(), Unavailable>> + Send;
 }
 
 /// What was answered to requests with an idempotency key.
@@ -25,12 +24,6 @@ pub trait Answers: Sync {
     fn start(&self, ticket: &Ticket, now: i64) -> impl Future<Output = Result<Start, Unavailable>> + Send;
     fn finish(&self, ticket: &Ticket, answer: &Answer) -> impl Future<Output = Result<(), Unavailable>> + Send;
     fn release(&self, ticket: &Ticket) -> impl Future<Output = Result<(), Unavailable>> + Send;
-}
-
-impl SealedQueue for Queue {
-    async fn send(&self, message: String) -> Result<(), Unavailable> {
-        Self::send(self, message).await.map_err(|error| Unavailable { what: "the queue", cause: error.to_string() })
-    }
 }
 
 fn table(error: impl std::fmt::Display) -> Unavailable {

@@ -53,7 +53,7 @@ pub(crate) async fn take<'a, Q: SealedQueue>(
 ) -> Result<Taken, IngestError> {
     let (messages, taken) = seal_body(body, parse, arrival)?;
     for message in messages {
-        queue.send(message).await?;
+        queue.send(&arrival.account_id, message).await?;
     }
     Ok(taken)
 }

@@ -52,6 +52,16 @@ impl Queue {
         request.send().await.map(drop).map_err(|error| classify(&error))
     }
 
+    /// Sends one message to a FIFO queue, behind all others of its group, and returns once SQS has taken it. The same message
+    /// again counts once.
+    ///
+    /// # Errors
+    /// As [`Queue::send`].
+    pub async fn send_in_group(&self, body: String, group: &str) -> Result<(), QueueError> {
+        let request = self.client.send_message().queue_url(&self.url).message_body(body).message_group_id(group);
+        request.send().await.map(drop).map_err(|error| classify(&error))
+    }
+
     /// Sends one message that says, in its attribute `reason`, why it is here.
     ///
     /// # Errors

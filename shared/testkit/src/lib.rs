@@ -113,7 +113,7 @@ impl FakeQueue {
 }
 
 impl SealedQueue for FakeQueue {
-    async fn send(&self, message: String) -> Result<(), Unavailable> {
+    async fn send(&self, _account_id: &str, message: String) -> Result<(), Unavailable> {
         if self.down {
             return Err(Unavailable { what: "the queue", cause: "it is down".to_owned() });
         }

@@ -1,6 +1,7 @@
 //! What is asked of a metric: which time, cut how, split and filtered by what.
 
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 
 use super::{
     buckets::{self, Buckets, Compare, INTERVALS, Interval, PERIODS, Range, moment, period, zone},
@@ -51,7 +52,8 @@ pub struct Query {
 }
 
 /// A question as it was asked. Empty texts count as not given.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(default, rename_all = "camelCase")]
 pub struct QueryDraft {
     pub from: Option<String>,
     pub to: Option<String>,
@@ -151,6 +153,21 @@ struct Reader {
     errors: Vec<ParameterError>,
 }
 
+/// Reads a filter as users write it.
+///
+/// # Errors
+/// A code, and what is wrong where.
+pub fn read_filter(text: &str) -> Result<Filter, (&'static str, String)> {
+    let filter = parse_filter(text).map_err(|error| (error.code, error.explain(text)))?;
+    if filter.size() > MOST_TESTS {
+        return Err(("too_large", format!("makes more than {MOST_TESTS} tests")));
+    }
+    match filter.paths().into_iter().find_map(|path| check_path(path).err()) {
+        None => Ok(filter),
+        Some(detail) => Err(("invalid_name", detail)),
+    }
+}
+
 impl Reader {
     fn refuse(&mut self, parameter: &str, code: &'static str, detail: impl Into<String>) {
         self.errors.push(ParameterError::new(parameter, code, detail));
@@ -243,23 +260,10 @@ impl Reader {
 
     fn filter(&mut self, text: Option<&str>) -> Filter {
         let Some(text) = text else { return Filter::EVERYTHING };
-        let filter = match parse_filter(text) {
-            Ok(filter) => filter,
-            Err(error) => {
-                self.refuse("filter", error.code, error.explain(text));
-                return Filter::EVERYTHING;
-            }
-        };
-        if filter.size() > MOST_TESTS {
-            self.refuse("filter", "too_large", format!("makes more than {MOST_TESTS} tests"));
-        }
-        for path in filter.paths() {
-            if let Err(detail) = check_path(path) {
-                self.refuse("filter", "invalid_name", detail);
-                break;
-            }
-        }
-        filter
+        read_filter(text).unwrap_or_else(|(code, detail)| {
+            self.refuse("filter", code, detail);
+            Filter::EVERYTHING
+        })
     }
 
     fn ranking(&mut self, limit: Option<&str>, order: Option<&str>) -> Ranking {

@@ -72,6 +72,10 @@ fn operation(route: &Route) -> Value {
                 "503": answer("Something does not", "Health"),
             },
         }),
+        Operation::GetAsyncapi => json!({
+            "summary": "The description of the live streams",
+            "responses": {"200": {"description": "AsyncAPI 3.0", "content": {"application/json": {"schema": {"type": "object"}}}}},
+        }),
         Operation::GetOpenapi => json!({
             "summary": "This document",
             "responses": {"200": {"description": "OpenAPI 3.1", "content": {"application/json": {"schema": {"type": "object"}}}}},

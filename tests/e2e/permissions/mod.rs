@@ -1,6 +1,8 @@
 //! Each function may do what it does and nothing else: the stack runs with IAM enforced, so every other test shows that
 //! the policies suffice; this one takes permissions away, one by one, and sees each one missed.
 
+mod live;
+
 use std::{
     collections::BTreeSet,
     time::{Duration, Instant},
@@ -131,6 +133,23 @@ async fn works(stack: &Stack, function: &str, action: &str) -> Result<bool> {
             assert_eq!(send(Some("k")).await?.0, 202, "an answer that cannot be noted is given all the same");
             Ok(send(Some("k")).await? == (202, true))
         }
+        ("TrackEvent" | "TrackEvents", "dynamodb:Query")
+        | ("WsConnect", "dynamodb:PutItem" | "sqs:SendMessage")
+        | ("WsDisconnect", "dynamodb:GetItem" | "dynamodb:UpdateItem" | "dynamodb:DeleteItem")
+        | (
+            "WsMessage",
+            "dynamodb:GetItem" | "dynamodb:UpdateItem" | "sqs:SendMessage" | "execute-api:ManageConnections",
+        )
+        | (
+            "StreamEvents",
+            "dynamodb:Query"
+            | "dynamodb:GetItem"
+            | "dynamodb:PutItem"
+            | "dynamodb:UpdateItem"
+            | "dynamodb:DeleteItem"
+            | "execute-api:ManageConnections",
+        ) => live::works(stack).await,
+        ("StoreEvents", "dynamodb:Query" | "sqs:SendMessage") => live::tells_of_stored(stack).await,
         ("GetHealth", _) => {
             let health: Value = stack.get("/health").send().await?.json().await?;
             let dependency = if action.starts_with("sqs") { "sqs" } else { "dynamodb" };
@@ -159,7 +178,8 @@ async fn keeps_metrics(stack: &Stack, function: &str) -> Result<bool> {
     Ok(match function {
         "ListMetrics" => call(Method::GET, "/api/metrics").await? == 200,
         "GetMetric" => call(Method::GET, "/api/metrics/ctr").await? == 200,
-        "GetMetricData" => call(Method::GET, "/api/metrics/ctr/data").await? == 200,
+        // By a property that built-in metrics are not kept by.
+        "GetMetricData" => call(Method::GET, "/api/metrics/ctr/data?groupBy=country").await? == 200,
         "QueryMetrics" => {
             stack.post("/api/query").bearer_auth(&token).json(&json!({"metric": "ctr"})).send().await?.status() == 200
         }
@@ -212,15 +232,23 @@ async fn a_function_without_one_of_its_permissions_fails() -> Result<()> {
         "QueryMetrics",
         "RollupMetrics",
         "StoreEvents",
+        "StreamEvents",
         "TrackEvent",
         "TrackEvents",
         "UpdateMetric",
+        "WsConnect",
+        "WsDisconnect",
+        "WsMessage",
     ];
     assert_eq!(functions, BTreeSet::from(expected));
     let mut missed = 0;
-    for policy in policies.iter().filter(|policy| policy.function() != "StoreEvents") {
-        for action in policy.actions() {
-            let function = policy.function();
+    // Lambda's poller reads the queues in a function's name, which the emulator does not check.
+    let polls = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
+    for policy in &policies {
+        let function = policy.function();
+        let is_polled = ["StoreEvents", "StreamEvents"].contains(&function);
+        let actions: BTreeSet<String> = policy.actions().into_iter().collect();
+        for action in actions.into_iter().filter(|action| !is_polled || !polls.contains(&action.as_str())) {
             assert!(works(&stack, function, &action).await?, "{function} {action}");
             iam.put(policy, &policy.without(&action)).await?;
             let works = works(&stack, function, &action).await;
@@ -229,12 +257,10 @@ async fn a_function_without_one_of_its_permissions_fails() -> Result<()> {
             missed += 1;
         }
     }
-    assert_eq!(missed, 23);
+    assert_eq!(missed, 42);
     Ok(())
 }
 
-/// Lambda's poller reads the queue in the function's name, which the emulator does not check; the one call that the
-/// function makes itself is setting poison aside.
 #[tokio::test]
 async fn store_events_sets_nothing_aside_without_its_permission() -> Result<()> {
     let stack = Stack::alone().await;

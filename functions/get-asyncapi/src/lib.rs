@@ -1,0 +1,34 @@
+//! `GET /api/asyncapi.json`: the description of the live streams.
+
+use analytics_http::{ApiError, Reply, json_bytes};
+use http::{HeaderValue, StatusCode, header};
+
+const DOCUMENT: &str = include_str!("asyncapi.json");
+
+/// Answers with the AsyncAPI document.
+///
+/// # Errors
+/// Never.
+pub fn handle() -> Result<Reply, ApiError> {
+    let mut reply = json_bytes(StatusCode::OK, DOCUMENT.to_owned());
+    reply.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    Ok(reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    #[test]
+    fn every_example_is_as_its_message_says() {
+        let document: Value = serde_json::from_str(super::DOCUMENT).expect("is JSON");
+        let messages = document["components"]["messages"].as_object().expect("there are messages");
+        assert_eq!(messages.len(), 17);
+        for (name, message) in messages {
+            let schema = json!({"allOf": [message["payload"]], "components": document["components"]});
+            let validator = jsonschema::validator_for(&schema).expect("is a schema");
+            let example = &message["examples"][0]["payload"];
+            assert!(validator.is_valid(example), "{name}: {example}");
+        }
+    }
+}

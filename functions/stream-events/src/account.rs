@@ -1,0 +1,280 @@
+//! Those who watch one account, and what they are told during one call.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use analytics_domain::{
+    event::{SealedBatch, open},
+    live::{Connection, Feed, Frame, Head, LiveMessage, Shown, Stream, Subscription},
+    time,
+};
+use analytics_dynamo::TableError;
+use analytics_sockets::SocketError;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    App,
+    post::{Parcel, post},
+};
+
+/// Milliseconds before a token's end at which the client is told.
+const WARNING: i64 = 60_000;
+/// Milliseconds before the gateway ends a connection at which the client is told.
+const FAREWELL: i64 = 5 * 60_000;
+/// Tries to reach a connection that is just about to open.
+const TRIES: u32 = 40;
+
+/// What is the same for all who follow a stream in the same way.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Way {
+    pub stream: Stream,
+    /// Its place in the table.
+    pub place: String,
+}
+
+impl Way {
+    fn of(account_id: &str, stream: &Stream, subscription: &Subscription) -> Self {
+        let Subscription { filter, event_names, fields, query, .. } = subscription;
+        let text = serde_json::to_string(&(stream, filter, event_names, fields, query)).unwrap_or_default();
+        let hash: String = Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        Self { stream: stream.clone(), place: format!("feed#{account_id}#{hash}") }
+    }
+}
+
+/// An account, as it is at the time of a call.
+pub struct Account<'a> {
+    pub app: &'a App,
+    pub id: &'a str,
+    pub connections: Vec<Connection>,
+}
+
+impl<'a> Account<'a> {
+    pub async fn load(app: &'a App, id: &'a str) -> Result<Self, TableError> {
+        let connections = app.connections.list(id, (app.now)()).await?;
+        Ok(Self { app, id, connections })
+    }
+
+    /// Tells what the messages tell to everybody whom it concerns.
+    pub async fn tell(mut self, messages: &[LiveMessage<'_>], is_full: bool) -> Result<(), TableError> {
+        self.end_those_whose_token_has().await;
+        let (mut newcomers, mut is_stale) = (BTreeSet::new(), false);
+        for message in messages {
+            match message {
+                LiveMessage::Opened { connection_id, .. } => {
+                    newcomers.extend(self.greet(connection_id, None).await?);
+                }
+                LiveMessage::Following { connection_id, stream, .. } => {
+                    newcomers.extend(self.greet(connection_id, Some(stream)).await?);
+                }
+                LiveMessage::Stored { .. } => is_stale = true,
+                LiveMessage::Events { .. } => {}
+            }
+        }
+        self.tell_events(messages, is_full).await?;
+        if is_stale || !newcomers.is_empty() {
+            self.tell_metrics(is_stale, &newcomers).await?;
+        }
+        Ok(())
+    }
+
+    /// All ways in which streams are followed, by those who are there or may come back.
+    pub fn ways(&self) -> BTreeMap<Way, &Subscription> {
+        let followed = self.connections.iter().flat_map(|connection| &connection.subscriptions);
+        let begun = followed.filter(|(_, subscription)| subscription.begun);
+        begun.map(|(stream, subscription)| (Way::of(self.id, stream, subscription), subscription)).collect()
+    }
+
+    /// Those who are there and follow a stream in this way.
+    pub fn followers(&self, way: &Way) -> impl Iterator<Item = &Connection> {
+        let follows = move |connection: &&Connection| {
+            let subscription = connection.subscriptions.get(&way.stream);
+            let follows =
+                |subscription: &Subscription| subscription.begun && Way::of(self.id, &way.stream, subscription) == *way;
+            connection.left_at.is_none() && subscription.is_some_and(follows)
+        };
+        self.connections.iter().filter(follows)
+    }
+
+    /// Tells a client where its streams stand, or the one that it has asked for. Returns the metrics that it waits for.
+    async fn greet(&mut self, id: &str, only: Option<&Stream>) -> Result<Vec<(String, Stream)>, TableError> {
+        let now = (self.app.now)();
+        let is_there = |connection: &&Connection| connection.id == id && connection.left_at.is_none();
+        let Some(connection) = self.connections.iter().find(is_there).cloned() else { return Ok(Vec::new()) };
+        let (mut frames, mut metrics) = (Vec::new(), Vec::new());
+        if only.is_none() {
+            until_open(self.app, id).await;
+            let ready = Frame::Ready {
+                connection_id: id,
+                account_id: self.id,
+                role: connection.role.name(),
+                token_expires_at: time::format(connection.token_expires_at),
+                streams: connection.subscriptions.keys().map(Stream::to_string).collect(),
+            };
+            frames.push(ready.to_json());
+        }
+        for (stream, subscription) in &connection.subscriptions {
+            if subscription.begun || only.is_some_and(|only| only != stream) {
+                continue;
+            }
+            let name = stream.to_string();
+            frames.push(Frame::Subscribed { stream: &name }.to_json());
+            match stream {
+                Stream::Analytics => frames.extend(self.standing(stream, subscription, now).await?),
+                Stream::Metric(_) => metrics.push((id.to_owned(), stream.clone())),
+            }
+            self.app.connections.begin(self.id, id, stream, subscription).await?;
+        }
+        for mine in self.connections.iter_mut().filter(|other| other.id == id) {
+            let begins = mine.subscriptions.iter_mut().filter(|(stream, _)| only.is_none_or(|only| only == *stream));
+            begins.for_each(|(_, subscription)| subscription.begun = true);
+        }
+        let frames = frames.into_iter().map(Arc::from).collect();
+        self.send(vec![Parcel { connection_id: id.to_owned(), frames }], None).await;
+        Ok(metrics)
+    }
+
+    /// Where a stream of events stands, or what was missed of it.
+    async fn standing(
+        &self,
+        stream: &Stream,
+        subscription: &Subscription,
+        now: i64,
+    ) -> Result<Vec<String>, TableError> {
+        let way = Way::of(self.id, stream, subscription);
+        let name = stream.to_string();
+        // One that nobody has followed lately has not been counted.
+        let head = if self.ways().contains_key(&way) { self.app.feeds.head(&way.place).await? } else { None };
+        let (head, is_new) = head.map_or_else(|| (Head::new(now), true), |head| (head, false));
+        if is_new {
+            self.app.feeds.set_head(&way.place, &head, now).await?;
+        }
+        Ok(match subscription.since_seq {
+            Some(seq) if head.remembers(seq, now) => self.app.feeds.frames_after(&way.place, seq).await?,
+            Some(_) => vec![Frame::Resync { stream: &name }.to_json(), head.snapshot(&name, now)],
+            None => vec![head.snapshot(&name, now)],
+        })
+    }
+
+    async fn tell_events(&mut self, messages: &[LiveMessage<'_>], is_full: bool) -> Result<(), TableError> {
+        let ways = self.ways();
+        let ways = ways.into_iter().filter(|(way, _)| way.stream == Stream::Analytics);
+        let mut feeds: Vec<(Way, Feed)> = ways.map(|(way, subscription)| (way, Feed::new(subscription))).collect();
+        for message in messages {
+            let LiveMessage::Events { sealed } = message else { continue };
+            if let Err(error) = take(&mut feeds, sealed) {
+                tracing::error!(account.id = self.id, error.cause = %error, "no sealed batch");
+            }
+        }
+        feeds.retain(|(_, feed)| feed.come() > 0);
+        let mut heads = Vec::new();
+        for (way, _) in &feeds {
+            let head = self.app.feeds.head(&way.place).await?;
+            heads.push(head.unwrap_or_else(|| Head::new((self.app.now)())));
+        }
+        let due = heads.iter().map(|head| head.at + self.app.interval).max().unwrap_or(0);
+        // More than one call can take is told at once: others wait behind it.
+        let wait = due - (self.app.now)();
+        if !is_full && wait > 0 {
+            tokio::time::sleep(Duration::from_millis(wait.min(self.app.interval).unsigned_abs())).await;
+        }
+        for ((way, feed), head) in feeds.iter().zip(heads) {
+            let now = (self.app.now)();
+            let stream = way.stream.to_string();
+            let (text, head) = feed.frame(&stream, &head, now);
+            let frame: Arc<str> = text.as_str().into();
+            let parcels = self.followers(way).map(|connection| {
+                let mut frames = self.notices(connection, now);
+                if let Some(dropped) = self.app.memory().dropped.remove(&connection.id) {
+                    frames.push(Frame::Lagged { stream: &stream, dropped }.to_json().into());
+                }
+                frames.push(Arc::clone(&frame));
+                Parcel { connection_id: connection.id.clone(), frames }
+            });
+            let parcels = parcels.collect();
+            self.send(parcels, Some(feed.come())).await;
+            // Both or none: a frame that no head knows of is not missed, since its events come again.
+            self.app.feeds.add_frame(&way.place, head.seq, &text, now).await?;
+            self.app.feeds.set_head(&way.place, &head, now).await?;
+        }
+        Ok(())
+    }
+
+    /// What is to be said to a client before its next frame.
+    fn notices(&self, connection: &Connection, now: i64) -> Vec<Arc<str>> {
+        let mut notices: Vec<Frame<'_>> = Vec::new();
+        let once =
+            |what: &'static str, until: i64| self.app.memory().noticed.insert((connection.id.clone(), what, until));
+        let until = connection.token_expires_at;
+        if until - now < WARNING && once("token", until) {
+            notices.push(Frame::TokenExpiring { token_expires_at: time::format(until) });
+        }
+        let end = connection.connected_at + Connection::LIFETIME;
+        if end - now < FAREWELL && once("end", end) {
+            let reason = "a connection lasts two hours: open another one, then close this one";
+            notices.push(Frame::GoingAway { reason });
+        }
+        notices.iter().map(|notice| notice.to_json().into()).collect()
+    }
+
+    async fn end_those_whose_token_has(&mut self) {
+        let now = (self.app.now)();
+        let is_over = |connection: &&mut Connection| connection.left_at.is_none() && connection.token_expires_at <= now;
+        for connection in self.connections.iter_mut().filter(is_over) {
+            let error = Frame::Error { code: "token_expired", detail: "the token has ended: connect with another" };
+            // Whether it hears of it or not, it hears no more.
+            let _ = self.app.sockets.post(&connection.id, &error.to_json()).await;
+            if let Err(error) = self.app.sockets.close(&connection.id).await {
+                tracing::warn!(connection.id, error.cause = %error, "a connection could not be ended");
+            }
+            leave(self.app, self.id, &connection.id, now).await;
+            connection.left_at = Some(now);
+        }
+    }
+
+    /// Sends frames, and takes note of clients that they do not reach: that they have gone, or how many events they miss.
+    pub async fn send(&mut self, parcels: Vec<Parcel>, events: Option<u64>) {
+        for (id, error) in post(&self.app.sockets, parcels).await {
+            match error {
+                SocketError::Gone => {
+                    let now = (self.app.now)();
+                    leave(self.app, self.id, &id, now).await;
+                    let gone = self.connections.iter_mut().filter(|connection| connection.id == id);
+                    gone.for_each(|connection| connection.left_at = Some(now));
+                }
+                SocketError::Busy(cause) => {
+                    tracing::info!(connection.id = id, error.cause = cause, "a frame was dropped");
+                    *self.app.memory().dropped.entry(id).or_default() += events.unwrap_or(0);
+                }
+            }
+        }
+    }
+}
+
+async fn leave(app: &App, account_id: &str, id: &str, now: i64) {
+    if let Err(error) = app.connections.leave(account_id, id, now).await {
+        tracing::warn!(connection.id = id, error.cause = %error, "a connection's end could not be noted");
+    }
+}
+
+fn take(feeds: &mut [(Way, Feed)], sealed: &str) -> Result<(), analytics_domain::event::SealError> {
+    let bytes = open(sealed)?;
+    let batch = SealedBatch::from_bytes(&bytes)?;
+    for event in &batch.events {
+        let shown = Shown::new(&batch, event);
+        feeds.iter_mut().for_each(|(_, feed)| feed.take(&shown));
+    }
+    Ok(())
+}
+
+/// Waits until a connection that has been let in is open, as far as that can be told.
+async fn until_open(app: &App, id: &str) {
+    for _ in 0..TRIES {
+        if app.sockets.is_open(id).await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

@@ -1,0 +1,151 @@
+//! SQS `live` → WebSocket frames.
+//!
+//! The queue is a FIFO with a group for each account, so one call at a time streams for an account, in order. Where each feed
+//! stands, and what it has told lately, is in the table: any process can go on.
+//!
+//! The first event after a pause is sent at once. A call that comes sooner than an interval after the last frame waits, while
+//! what comes meanwhile waits in the queue.
+
+mod account;
+mod charts;
+mod post;
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use analytics_domain::live::{Chart, LiveMessage};
+use analytics_dynamo::{ConnectionTable, FeedTable};
+use analytics_metrics::App as Metrics;
+use analytics_platform::{
+    aws,
+    config::{ConfigError, Lookup},
+};
+use analytics_sockets::Sockets;
+use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
+
+use account::Account;
+
+/// Messages in a full batch: there are more where it came from.
+const FULL: usize = 10;
+
+/// What the function is made of.
+pub struct App {
+    connections: ConnectionTable,
+    feeds: FeedTable,
+    metrics: Metrics,
+    sockets: Sockets,
+    /// Milliseconds between two frames.
+    interval: i64,
+    /// Epoch milliseconds.
+    now: fn() -> i64,
+    memory: Mutex<Memory>,
+}
+
+/// What is remembered from one call to the next. Another process may take the next call: nothing here is needed for what is
+/// told to be right.
+#[derive(Default)]
+struct Memory {
+    /// The last answers of metrics, by their place in the table.
+    charts: HashMap<String, Chart>,
+    /// Events that did not reach a client.
+    dropped: HashMap<String, u64>,
+    /// What clients have been told once.
+    noticed: HashSet<(String, &'static str, i64)>,
+}
+
+/// Things remembered at most; then the memory starts anew.
+const REMEMBERED: usize = 1_000;
+
+impl App {
+    /// Reads `CONNECTIONS_TABLE`, `STREAM_INTERVAL_MS` (between two frames), and the keys of [`Metrics::from_lookup`],
+    /// [`aws::sdk_config`] and [`Sockets::from_lookup`].
+    ///
+    /// # Errors
+    /// Names the key that is missing or wrong.
+    pub fn from_lookup(lookup: &impl Lookup) -> Result<Self, ConfigError> {
+        let sdk = aws::sdk_config(lookup)?;
+        let table = lookup.required("CONNECTIONS_TABLE")?;
+        Ok(Self {
+            connections: ConnectionTable::new(&sdk, table.clone()),
+            feeds: FeedTable::new(&sdk, table),
+            metrics: Metrics::from_lookup(lookup)?,
+            sockets: Sockets::from_lookup(&sdk, lookup)?,
+            interval: lookup.parsed("STREAM_INTERVAL_MS", 250, "a number of milliseconds")?,
+            now: analytics_platform::now_millis,
+            memory: Mutex::default(),
+        })
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        if memory.charts.len() + memory.dropped.len() + memory.noticed.len() > REMEMBERED {
+            *memory = Memory::default();
+        }
+        memory
+    }
+}
+
+/// The messages of one call.
+#[derive(Deserialize)]
+pub struct SqsBatch {
+    #[serde(rename = "Records")]
+    records: Vec<Message>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Message {
+    message_id: String,
+    body: String,
+    attributes: Attributes,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Attributes {
+    /// The account.
+    message_group_id: String,
+}
+
+/// The messages that must come again; all others are done.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartialFailure {
+    batch_item_failures: Vec<ItemFailure>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ItemFailure {
+    item_identifier: String,
+}
+
+/// Streams what the messages tell to everybody who watches.
+pub async fn handle(app: &App, batch: SqsBatch) -> PartialFailure {
+    let is_full = batch.records.len() >= FULL;
+    let mut by_account: BTreeMap<&str, Vec<&Message>> = BTreeMap::new();
+    for message in &batch.records {
+        by_account.entry(&message.attributes.message_group_id).or_default().push(message);
+    }
+    let accounts = by_account.into_iter().map(|(account_id, messages)| async move {
+        let parsed = messages.iter().filter_map(|message| {
+            let parsed = serde_json::from_str::<LiveMessage<'_>>(&message.body);
+            parsed.inspect_err(|error| tracing::error!(error.cause = %error, "no live message")).ok()
+        });
+        let parsed: Vec<LiveMessage<'_>> = parsed.collect();
+        let told = async { Account::load(app, account_id).await?.tell(&parsed, is_full).await };
+        match told.await {
+            Ok(()) => Vec::new(),
+            Err(error) => {
+                tracing::warn!(account.id = account_id, error.cause = %error, "not told now, will come again");
+                messages
+            }
+        }
+    });
+    let again = join_all(accounts).await.into_iter().flatten();
+    let failure = |message: &Message| ItemFailure { item_identifier: message.message_id.clone() };
+    PartialFailure { batch_item_failures: again.map(failure).collect() }
+}

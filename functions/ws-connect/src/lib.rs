@@ -1,0 +1,71 @@
+//! `$connect`: a client comes with a token, in the query parameter `token` or as a subprotocol, and perhaps with streams.
+
+use analytics_domain::live::{Connection, LiveMessage, STREAMS, Stream, Subscription};
+use analytics_live::{Answer, App, Refused, SocketEvent, may_follow};
+
+/// The subprotocol that we speak. Beside it a browser, which cannot send headers, can offer `bearer.` and a token.
+const PROTOCOL: &str = "analytics";
+const TOKEN_PREFIX: &str = "bearer.";
+
+/// Lets a client in, or says why not.
+pub async fn handle(app: &App, event: SocketEvent) -> Answer {
+    match connect(app, &event).await {
+        Ok(()) => {
+            let mut answer = Answer::new(200);
+            if offered(&event).any(|protocol| protocol == PROTOCOL) {
+                answer.headers.insert("Sec-WebSocket-Protocol", PROTOCOL.to_owned());
+            }
+            answer
+        }
+        Err(refused) => {
+            tracing::info!(
+                connection.id = event.request_context.connection_id,
+                http.status = refused.status,
+                error.code = refused.code,
+                error.detail = refused.detail,
+                "refused"
+            );
+            Answer::new(refused.status)
+        }
+    }
+}
+
+async fn connect(app: &App, event: &SocketEvent) -> Result<(), Refused> {
+    let now = (app.now)();
+    let token = event.query("token").first().map(String::as_str);
+    let token = token.or_else(|| offered(event).find_map(|protocol| protocol.strip_prefix(TOKEN_PREFIX)));
+    let missing = || refused(401, "token_missing", "connect with ?token=<JWT>, or with the subprotocol bearer.<JWT>");
+    let (principal, token_expires_at) = app.verifier.identify(token.ok_or_else(missing)?, now).await?;
+    // Whoever may follow nothing has no use for a connection.
+    may_follow(&principal, &Stream::Analytics)?;
+    let streams = event.query("stream");
+    if streams.len() > STREAMS {
+        return Err(refused(400, "too_many_streams", "a connection follows 20 streams at most"));
+    }
+    let mut connection = Connection {
+        account_id: principal.account_id.clone(),
+        id: event.request_context.connection_id.clone(),
+        role: principal.role,
+        connected_at: now,
+        token_expires_at,
+        left_at: None,
+        subscriptions: std::collections::BTreeMap::new(),
+    };
+    for stream in streams {
+        let stream: Stream = stream.parse().map_err(|detail| refused(400, "unknown_stream", detail))?;
+        may_follow(&principal, &stream)?;
+        connection.subscriptions.insert(stream, Subscription::whole(now));
+    }
+    let noted = app.connections.add(&connection).await;
+    noted.map_err(|error| refused(503, "dependency_unavailable", &error.to_string()))?;
+    let opened = LiveMessage::Opened { connection_id: (&*connection.id).into(), at: now };
+    app.announce(&connection.account_id, &opened).await
+}
+
+fn refused(status: u16, code: &'static str, detail: &str) -> Refused {
+    Refused { status, code, detail: detail.to_owned() }
+}
+
+fn offered(event: &SocketEvent) -> impl Iterator<Item = &str> {
+    event.header("sec-websocket-protocol").into_iter().flat_map(|list| list.split(',')).map(str::trim)
+}

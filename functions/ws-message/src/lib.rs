@@ -1,0 +1,100 @@
+//! `$default`: what a client says. Answers that must come in the order of a stream's frames are given by `stream-events`.
+
+use analytics_domain::{
+    live::{Action, Connection, Frame, LiveMessage, STREAMS},
+    time,
+};
+use analytics_dynamo::Added;
+use analytics_live::{Answer, App, Refused, SocketEvent, may_follow};
+use analytics_sockets::SocketError;
+
+/// Does what a client wants, or tells it why not.
+pub async fn handle(app: &App, event: SocketEvent) -> Answer {
+    let id = &event.request_context.connection_id;
+    let told = match act(app, id, &event.body).await {
+        Ok(None) => Ok(()),
+        Ok(Some(text)) => app.sockets.post(id, &text).await,
+        Err(refused) => {
+            tracing::info!(connection.id = id, error.code = refused.code, error.detail = refused.detail, "refused");
+            let is_ours = refused.status >= 500;
+            let detail = if is_ours { "try again" } else { &refused.detail };
+            let told = app.sockets.post(id, &Frame::Error { code: refused.code, detail }.to_json()).await;
+            // Without a token that counts there is nothing to stay for.
+            if refused.status == 401 { app.sockets.close(id).await } else { told }
+        }
+    };
+    match told {
+        Ok(()) => Answer::new(200),
+        Err(SocketError::Gone) => Answer::new(200),
+        Err(error) => {
+            tracing::warn!(connection.id = id, error.cause = %error, "an answer could not be sent");
+            Answer::new(503)
+        }
+    }
+}
+
+/// Returns what is to be answered at once.
+async fn act(app: &App, id: &str, body: &str) -> Result<Option<String>, Refused> {
+    let now = (app.now)();
+    let action = Action::from_json(body, now).map_err(|error| refused(400, error.code, error.detail))?;
+    let mut connection = known(app, id).await?;
+    if connection.token_expires_at <= now && !matches!(action, Action::Auth(_)) {
+        return Err(refused(401, "token_expired", "the token has ended"));
+    }
+    match action {
+        Action::Ping => Ok(Some(Frame::pong(now).to_json())),
+        Action::Auth(token) => {
+            let identified = app.verifier.identify(&token, now).await.map_err(Refused::from);
+            // The one that is used goes on to count until it ends.
+            let stays = connection.token_expires_at > now;
+            let (principal, until) = identified.map_err(|refused| match refused.status {
+                401 if stays => Refused { status: 400, ..refused },
+                _ => refused,
+            })?;
+            if principal.account_id != connection.account_id {
+                return Err(refused(403, "other_account", "the token is of another account: open another connection"));
+            }
+            for stream in connection.subscriptions.keys() {
+                may_follow(&principal, stream)?;
+            }
+            (connection.role, connection.token_expires_at) = (principal.role, until);
+            app.connections.renew(&connection).await.map_err(unavailable)?;
+            Ok(Some(Frame::Authenticated { token_expires_at: time::format(until) }.to_json()))
+        }
+        Action::Unsubscribe(stream) => {
+            app.connections.unsubscribe(&connection.account_id, id, &stream).await.map_err(unavailable)?;
+            Ok(Some(Frame::Unsubscribed { stream: &stream.to_string() }.to_json()))
+        }
+        Action::Subscribe(stream, subscription) => {
+            if !connection.role.may(stream.operation()) {
+                let detail = format!("the role {} may not follow {stream}", connection.role.name());
+                return Err(refused(403, "role_forbidden", detail));
+            }
+            let added = app.connections.subscribe(&connection.account_id, id, &stream, &subscription).await;
+            match added.map_err(unavailable)? {
+                Added::Yes => {
+                    let following = LiveMessage::Following { connection_id: id.into(), stream, at: now };
+                    app.announce(&connection.account_id, &following).await.map(|()| None)
+                }
+                Added::TooMany => {
+                    Err(refused(400, "too_many_streams", format!("a connection follows {STREAMS} streams at most")))
+                }
+                Added::Gone => Ok(None),
+            }
+        }
+    }
+}
+
+async fn known(app: &App, id: &str) -> Result<Connection, Refused> {
+    let gone = || refused(401, "connection_unknown", "connect again");
+    let account_id = app.connections.account_of(id).await.map_err(unavailable)?.ok_or_else(gone)?;
+    app.connections.get(&account_id, id).await.map_err(unavailable)?.ok_or_else(gone)
+}
+
+fn refused(status: u16, code: &'static str, detail: impl Into<String>) -> Refused {
+    Refused { status, code, detail: detail.into() }
+}
+
+fn unavailable(error: analytics_dynamo::TableError) -> Refused {
+    refused(503, "dependency_unavailable", error.to_string())
+}

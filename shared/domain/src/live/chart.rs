@@ -1,0 +1,151 @@
+//! A metric's numbers for everybody who follows them over the same time: what was told last, and what has changed since.
+
+use serde_json::{Map, Value, json};
+
+use super::Frame;
+use crate::time::EpochMillis;
+
+/// Bytes of a frame: the gateway takes 32 KB.
+const BYTES: usize = 31 * 1024;
+
+/// A question that is answered again whenever something has come.
+#[derive(Debug, Default)]
+pub struct Chart {
+    seq: i64,
+    answer: Option<Value>,
+}
+
+impl Chart {
+    /// Takes note of the last frame that was sent. If it was not the last of this one, all is to be told anew.
+    pub fn resume(&mut self, seq: i64) {
+        if self.seq != seq {
+            *self = Self { seq, answer: None };
+        }
+    }
+
+    /// Of the last frame.
+    #[must_use]
+    pub const fn seq(&self) -> i64 {
+        self.seq
+    }
+
+    /// Takes an answer, as `GET /api/metrics/{id}/data` gives it; the frame that tells what is new in it, if anything is.
+    pub fn update(&mut self, stream: &str, answer: Value, now: EpochMillis) -> Option<String> {
+        let changed = match &self.answer {
+            None => Some(None),
+            Some(before) => changed(before, &answer),
+        };
+        self.answer = Some(answer);
+        let changed = changed?;
+        self.seq = (self.seq + 1).max(now * 1_000);
+        match changed {
+            None => self.snapshot(stream),
+            Some(series) => {
+                let as_of = self.as_of();
+                Some(Frame::Delta { stream, seq: self.seq, as_of, series }.to_json())
+            }
+        }
+    }
+
+    /// Everything as it was told last, if it was.
+    #[must_use]
+    pub fn snapshot(&self, stream: &str) -> Option<String> {
+        let data = self.answer.as_ref()?;
+        let text = Frame::Chart { stream, seq: self.seq, as_of: self.as_of(), data }.to_json();
+        if text.len() <= BYTES {
+            return Some(text);
+        }
+        let detail =
+            "the answer has too many points for a frame: ask for a longer interval, a shorter period or fewer groups";
+        Some(Frame::StreamError { stream, code: "too_large", detail }.to_json())
+    }
+
+    fn as_of(&self) -> String {
+        let as_of = self.answer.as_ref().and_then(|answer| answer["asOf"].as_str());
+        as_of.unwrap_or_default().to_owned()
+    }
+}
+
+/// The series with the points that differ, as they are now; `Some(None)` if that is no way to tell it, and none if nothing
+/// differs.
+fn changed(before: &Value, now: &Value) -> Option<Option<Vec<Value>>> {
+    let empty = Vec::new();
+    let series = |answer: &'_ Value| answer["series"].as_array().cloned().unwrap_or_default();
+    let (old, new) = (series(before), series(now));
+    let points = |series: &Value| series["points"].as_array().cloned().unwrap_or_default();
+    let is_alike = old.len() == new.len()
+        && old.iter().zip(&new).all(|(old, new)| {
+            let times =
+                |series: &Value| points(series).into_iter().map(|point| point["time"].clone()).collect::<Vec<_>>();
+            old["key"] == new["key"] && old["other"] == new["other"] && times(old) == times(new)
+        });
+    if !is_alike {
+        return Some(None);
+    }
+    let mut all = Vec::new();
+    for (old, new) in old.iter().zip(&new) {
+        if old == new {
+            continue;
+        }
+        let mut one: Map<String, Value> = new.as_object().cloned().unwrap_or_default();
+        let before = old["points"].as_array().unwrap_or(&empty);
+        let differ = points(new).into_iter().zip(before).filter(|(new, old)| new != *old).map(|(new, _)| new);
+        one.insert("points".to_owned(), differ.collect());
+        if let Some(previous) = one.get_mut("previous") {
+            // What was before does not change; how it compares does.
+            *previous = json!({"total": previous["total"], "change": previous["change"]});
+        }
+        all.push(Value::Object(one));
+    }
+    if all.is_empty() { None } else { Some(Some(all)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(values: &[(&str, f64)], key: &str) -> Value {
+        let points: Vec<Value> = values.iter().map(|(time, value)| json!({"time": time, "value": value})).collect();
+        let total: f64 = values.iter().map(|(_, value)| value).sum();
+        json!({"asOf": "2026-11-24T09:30:00.000Z", "series": [{"key": {"campaignId": key}, "total": total, "points": points}]})
+    }
+
+    fn parsed(frame: Option<String>) -> Value {
+        frame.map_or(Value::Null, |frame| serde_json::from_str(&frame).expect("is JSON"))
+    }
+
+    #[test]
+    fn what_differs_is_told_as_it_is_now() {
+        let mut chart = Chart::default();
+        let first = parsed(chart.update("metrics/m", answer(&[("a", 1.0), ("b", 2.0)], "c"), 1_000));
+        assert_eq!((&first["type"], &first["data"]["series"][0]["total"]), (&json!("snapshot"), &json!(3.0)));
+        let delta = parsed(chart.update("metrics/m", answer(&[("a", 1.0), ("b", 5.0)], "c"), 1_000));
+        assert_eq!(delta["type"], "delta");
+        assert_eq!(
+            delta["series"],
+            json!([{"key": {"campaignId": "c"}, "total": 6.0, "points": [{"time": "b", "value": 5.0}]}])
+        );
+        assert!(delta["seq"].as_i64() > first["seq"].as_i64());
+        assert_eq!(chart.update("metrics/m", answer(&[("a", 1.0), ("b", 5.0)], "c"), 1_001), None);
+        // Another process has told something meanwhile.
+        chart.resume(5_000_000);
+        let whole = parsed(chart.update("metrics/m", answer(&[("a", 1.0), ("b", 5.0)], "c"), 1_002));
+        assert_eq!((&whole["type"], &whole["seq"]), (&json!("snapshot"), &json!(5_000_001)));
+    }
+
+    #[test]
+    fn other_times_and_other_groups_are_told_as_a_whole() {
+        let mut chart = Chart::default();
+        chart.update("metrics/m", answer(&[("a", 1.0)], "c"), 1_000);
+        assert_eq!(parsed(chart.update("metrics/m", answer(&[("b", 1.0)], "c"), 1_001))["type"], "snapshot");
+        assert_eq!(parsed(chart.update("metrics/m", answer(&[("b", 1.0)], "d"), 1_002))["type"], "snapshot");
+    }
+
+    #[test]
+    fn what_no_frame_can_hold_is_refused_with_what_to_do() {
+        let mut chart = Chart::default();
+        let key = "x".repeat(40_000);
+        let frame = parsed(chart.update("metrics/m", answer(&[("a", 1.0)], &key), 1_000));
+        assert_eq!((&frame["type"], &frame["code"]), (&json!("error"), &json!("too_large")));
+    }
+}

@@ -1,0 +1,158 @@
+//! What clients say.
+
+use serde_json::{Map, Value};
+
+use super::{Stream, Subscription};
+use crate::{
+    metric::{Filter, QueryDraft, check_path, read_filter},
+    time::EpochMillis,
+};
+
+/// Bytes of a client's message.
+const LONGEST: usize = 16 * 1024;
+/// Names and fields that a subscription may list.
+const LISTED: usize = 50;
+
+/// What a client wants.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    Subscribe(Stream, Box<Subscription>),
+    Unsubscribe(Stream),
+    /// Another token, before the one that is used ends.
+    Auth(String),
+    Ping,
+}
+
+/// A message that makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageError {
+    pub code: &'static str,
+    pub detail: String,
+}
+
+impl MessageError {
+    #[must_use]
+    pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+}
+
+impl Action {
+    /// Reads a client's message: an object whose `action` is `subscribe`, `unsubscribe`, `auth` or `ping`.
+    ///
+    /// # Errors
+    /// Says what it lacks.
+    pub fn from_json(text: &str, now: EpochMillis) -> Result<Self, MessageError> {
+        if text.len() > LONGEST {
+            return Err(MessageError::new("message_too_large", format!("a message has at most {LONGEST} bytes")));
+        }
+        let Ok(Value::Object(message)) = serde_json::from_str(text) else {
+            return Err(MessageError::new("invalid_json", "a message is a JSON object with an action"));
+        };
+        match message.get("action").and_then(Value::as_str) {
+            Some("subscribe") => {
+                let stream = stream(&message)?;
+                let subscription = match stream {
+                    Stream::Analytics => to_events(&message, now)?,
+                    Stream::Metric(_) => to_metric(&message, now)?,
+                };
+                Ok(Self::Subscribe(stream, Box::new(subscription)))
+            }
+            Some("unsubscribe") => {
+                known(&message, &["action", "stream"])?;
+                stream(&message).map(Self::Unsubscribe)
+            }
+            Some("auth") => {
+                known(&message, &["action", "token"])?;
+                let token = message.get("token").and_then(Value::as_str);
+                let token = token.ok_or_else(|| MessageError::new("token_missing", "auth needs a token"))?;
+                Ok(Self::Auth(token.to_owned()))
+            }
+            Some("ping") => Ok(Self::Ping),
+            _ => Err(MessageError::new("unknown_action", "action is one of subscribe, unsubscribe, auth, ping")),
+        }
+    }
+}
+
+fn known(message: &Map<String, Value>, fields: &[&str]) -> Result<(), MessageError> {
+    match message.keys().find(|name| !fields.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => Err(MessageError::new("unknown_field", format!("{name} is not one of {}", fields.join(", ")))),
+    }
+}
+
+fn stream(message: &Map<String, Value>) -> Result<Stream, MessageError> {
+    let stream = message.get("stream").and_then(Value::as_str).unwrap_or_default();
+    stream.parse().map_err(|detail| MessageError::new("unknown_stream", detail))
+}
+
+fn since_seq(message: &Map<String, Value>) -> Result<Option<i64>, MessageError> {
+    match message.get("sinceSeq") {
+        None | Some(Value::Null) => Ok(None),
+        Some(seq) => {
+            seq.as_i64().map(Some).ok_or_else(|| MessageError::new("invalid_seq", "sinceSeq must be a seq of ours"))
+        }
+    }
+}
+
+fn to_metric(message: &Map<String, Value>, now: EpochMillis) -> Result<Subscription, MessageError> {
+    // A range that does not move along has no use for being watched.
+    let parts = || QueryDraft::NAMES.into_iter().filter(|name| !matches!(*name, "from" | "to"));
+    let fields: Vec<&str> = ["action", "stream", "sinceSeq"].into_iter().chain(parts()).collect();
+    known(message, &fields)?;
+    let mut query = QueryDraft::default();
+    for name in parts() {
+        let value = match message.get(name) {
+            None | Some(Value::Null) => continue,
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Number(number)) => number.to_string(),
+            Some(Value::Array(_)) if name == "groupBy" => texts(message, "groupBy")?.join(","),
+            Some(_) => return Err(MessageError::new("invalid_value", format!("{name} must be a string"))),
+        };
+        query.set(name, &value);
+    }
+    // When it is asked, the days that are kept are known.
+    if let Err(errors) = query.clone().settle(now, i64::from(u16::MAX)) {
+        let (code, details) = (errors.first().map_or("invalid_value", |error| error.code), errors.iter());
+        let details: Vec<String> = details.map(|error| format!("{}: {}", error.parameter, error.detail)).collect();
+        return Err(MessageError::new(code, details.join("; ")));
+    }
+    Ok(Subscription { query, since_seq: since_seq(message)?, ..Subscription::whole(now) })
+}
+
+fn to_events(message: &Map<String, Value>, now: EpochMillis) -> Result<Subscription, MessageError> {
+    known(message, &["action", "stream", "filter", "eventNames", "fields", "sinceSeq"])?;
+    let filter = match message.get("filter") {
+        None | Some(Value::Null) => Filter::EVERYTHING,
+        Some(Value::String(text)) => {
+            read_filter(text).map_err(|(code, detail)| MessageError::new(code, format!("filter: {detail}")))?
+        }
+        Some(_) => return Err(MessageError::new("invalid_filter", "filter must be a string")),
+    };
+    let fields = texts(message, "fields")?;
+    for field in &fields {
+        let path = field.strip_prefix("properties.");
+        let is_known =
+            super::shown::FIELDS.contains(&field.as_str()) || path.is_some_and(|path| check_path(path).is_ok());
+        if !is_known {
+            let detail = format!(
+                "{field} is no field of an event: {}, or properties. and a path",
+                super::shown::FIELDS.join(", ")
+            );
+            return Err(MessageError::new("unknown_field", detail));
+        }
+    }
+    let event_names = texts(message, "eventNames")?;
+    Ok(Subscription { filter, event_names, fields, since_seq: since_seq(message)?, ..Subscription::whole(now) })
+}
+
+fn texts(message: &Map<String, Value>, name: &'static str) -> Result<Vec<String>, MessageError> {
+    let error = || MessageError::new("invalid_list", format!("{name} must be a list of up to {LISTED} strings"));
+    match message.get(name) {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::Array(items)) if items.len() <= LISTED => {
+            items.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(error)).collect()
+        }
+        Some(_) => Err(error()),
+    }
+}

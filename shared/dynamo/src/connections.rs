@@ -1,0 +1,316 @@
+//! Who is connected: each connection as an item of its account, and one under its own id, which is all that the gateway tells
+//! when it ends.
+
+use std::collections::{BTreeMap, HashMap};
+
+use analytics_domain::{
+    access::Role,
+    live::{Connection, MEMORY, STREAMS, Stream, Subscription},
+};
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use aws_types::SdkConfig;
+
+use crate::{TableError, client, integer, number, text, unavailable};
+
+/// Connections by account.
+#[derive(Clone, Debug)]
+pub struct ConnectionTable {
+    client: Client,
+    name: String,
+}
+
+/// Whether a stream was added to a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Added {
+    Yes,
+    /// It follows as many as it may.
+    TooMany,
+    /// There is no such connection.
+    Gone,
+}
+
+fn by_account(account_id: &str) -> AttributeValue {
+    text(&format!("account#{account_id}"))
+}
+
+fn by_id(connection_id: &str) -> AttributeValue {
+    text(&format!("connection#{connection_id}"))
+}
+
+impl ConnectionTable {
+    #[must_use]
+    pub fn new(config: &SdkConfig, name: impl Into<String>) -> Self {
+        Self { client: client(config), name: name.into() }
+    }
+
+    /// Notes a connection.
+    ///
+    /// # Errors
+    /// If the table did not take it.
+    pub async fn add(&self, connection: &Connection) -> Result<(), TableError> {
+        let expires = number((connection.connected_at + Connection::LIFETIME) / 1_000);
+        let pointer = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .item("watched", by_id(&connection.id))
+            .item("connectionId", text(&connection.id))
+            .item("accountId", text(&connection.account_id))
+            .item("expiresAt", expires.clone());
+        let streams = connection.subscriptions.iter().map(|(stream, subscription)| {
+            let json = serde_json::to_string(subscription).map_err(|_| TableError::Corrupt("a subscription"))?;
+            Ok((stream.to_string(), AttributeValue::S(json)))
+        });
+        let streams: HashMap<String, AttributeValue> = streams.collect::<Result<_, TableError>>()?;
+        let item = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .item("watched", by_account(&connection.account_id))
+            .item("connectionId", text(&connection.id))
+            .item("role", text(connection.role.name()))
+            .item("connectedAt", number(connection.connected_at))
+            .item("tokenExpiresAt", number(connection.token_expires_at))
+            .item("streams", AttributeValue::M(streams))
+            .item("expiresAt", expires);
+        pointer.send().await.map_err(|error| unavailable(&error))?;
+        item.send().await.map(drop).map_err(|error| unavailable(&error))
+    }
+
+    /// The account of a connection.
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn account_of(&self, connection_id: &str) -> Result<Option<String>, TableError> {
+        let get = self.client.get_item().table_name(&self.name);
+        let get =
+            get.key("watched", by_id(connection_id)).key("connectionId", text(connection_id)).consistent_read(true);
+        let item = get.send().await.map_err(|error| unavailable(&error))?.item;
+        Ok(item.and_then(|item| item.get("accountId")?.as_s().ok().cloned()))
+    }
+
+    /// One connection.
+    ///
+    /// # Errors
+    /// If the table does not answer or holds nonsense.
+    pub async fn get(&self, account_id: &str, connection_id: &str) -> Result<Option<Connection>, TableError> {
+        let get = self.client.get_item().table_name(&self.name).consistent_read(true);
+        let get = get.key("watched", by_account(account_id)).key("connectionId", text(connection_id));
+        let item = get.send().await.map_err(|error| unavailable(&error))?.item;
+        item.map(|item| connection(account_id, &item)).transpose()
+    }
+
+    /// All connections of an account, those included that have ended no longer than [`MEMORY`] ago.
+    ///
+    /// # Errors
+    /// If the table does not answer or holds nonsense.
+    pub async fn list(&self, account_id: &str, now: i64) -> Result<Vec<Connection>, TableError> {
+        let mut connections = Vec::new();
+        let mut start = None;
+        loop {
+            let query = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .key_condition_expression("watched = :account")
+                .expression_attribute_values(":account", by_account(account_id))
+                .consistent_read(true)
+                .set_exclusive_start_key(start);
+            let page = query.send().await.map_err(|error| unavailable(&error))?;
+            for item in page.items() {
+                // Expired items stay for a while before they are deleted.
+                if integer(item, "expiresAt").is_some_and(|expires| expires * 1_000 > now) {
+                    connections.push(connection(account_id, item)?);
+                }
+            }
+            start = page.last_evaluated_key().cloned();
+            if start.is_none() {
+                return Ok(connections);
+            }
+        }
+    }
+
+    /// Whether anybody watches an account.
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn is_watched(&self, account_id: &str, now: i64) -> Result<bool, TableError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .key_condition_expression("watched = :account")
+            .filter_expression("expiresAt > :now")
+            .expression_attribute_values(":account", by_account(account_id))
+            .expression_attribute_values(":now", number(now / 1_000))
+            .projection_expression("connectionId");
+        let page = query.send().await.map_err(|error| unavailable(&error))?;
+        Ok(!page.items().is_empty())
+    }
+
+    /// Adds a stream to those that a connection follows, or changes it.
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn subscribe(
+        &self,
+        account_id: &str,
+        connection_id: &str,
+        stream: &Stream,
+        subscription: &Subscription,
+    ) -> Result<Added, TableError> {
+        let json = serde_json::to_string(subscription).map_err(|_| TableError::Corrupt("a subscription"))?;
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .key("watched", by_account(account_id))
+            .key("connectionId", text(connection_id))
+            .update_expression("SET #streams.#stream = :subscription")
+            .condition_expression(
+                "attribute_exists(connectionId) AND (attribute_exists(#streams.#stream) OR size(#streams) < :most)",
+            )
+            .expression_attribute_names("#streams", "streams")
+            .expression_attribute_names("#stream", stream.to_string())
+            .expression_attribute_values(":subscription", AttributeValue::S(json))
+            .expression_attribute_values(":most", number(i64::try_from(STREAMS).unwrap_or(i64::MAX)));
+        match update.send().await {
+            Ok(_) => Ok(Added::Yes),
+            Err(error)
+                if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) =>
+            {
+                Ok(match self.get(account_id, connection_id).await? {
+                    Some(_) => Added::TooMany,
+                    None => Added::Gone,
+                })
+            }
+            Err(error) => Err(unavailable(&error)),
+        }
+    }
+
+    /// Notes that a stream has begun, unless it was changed meanwhile.
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn begin(
+        &self,
+        account_id: &str,
+        connection_id: &str,
+        stream: &Stream,
+        subscription: &Subscription,
+    ) -> Result<(), TableError> {
+        let json = |subscription: &Subscription| {
+            serde_json::to_string(subscription)
+                .map(AttributeValue::S)
+                .map_err(|_| TableError::Corrupt("a subscription"))
+        };
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .key("watched", by_account(account_id))
+            .key("connectionId", text(connection_id))
+            .update_expression("SET #streams.#stream = :begun")
+            .condition_expression("#streams.#stream = :asked")
+            .expression_attribute_names("#streams", "streams")
+            .expression_attribute_names("#stream", stream.to_string())
+            .expression_attribute_values(":asked", json(subscription)?)
+            .expression_attribute_values(":begun", json(&Subscription { begun: true, ..subscription.clone() })?);
+        settled(update.send().await)
+    }
+
+    /// Takes a stream from those that a connection follows.
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn unsubscribe(&self, account_id: &str, connection_id: &str, stream: &Stream) -> Result<(), TableError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .key("watched", by_account(account_id))
+            .key("connectionId", text(connection_id))
+            .update_expression("REMOVE #streams.#stream")
+            .condition_expression("attribute_exists(connectionId)")
+            .expression_attribute_names("#streams", "streams")
+            .expression_attribute_names("#stream", stream.to_string());
+        settled(update.send().await)
+    }
+
+    /// Notes until when a connection's new token counts, and the role that it gives.
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn renew(&self, connection: &Connection) -> Result<(), TableError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .key("watched", by_account(&connection.account_id))
+            .key("connectionId", text(&connection.id))
+            .update_expression("SET #role = :role, tokenExpiresAt = :until")
+            .condition_expression("attribute_exists(connectionId)")
+            .expression_attribute_names("#role", "role")
+            .expression_attribute_values(":role", text(connection.role.name()))
+            .expression_attribute_values(":until", number(connection.token_expires_at));
+        settled(update.send().await)
+    }
+
+    /// Notes that a connection has ended. For a while its streams go on being kept, for it may come back.
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn leave(&self, account_id: &str, connection_id: &str, now: i64) -> Result<(), TableError> {
+        let delete = self.client.delete_item().table_name(&self.name);
+        let delete = delete.key("watched", by_id(connection_id)).key("connectionId", text(connection_id));
+        delete.send().await.map_err(|error| unavailable(&error))?;
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .key("watched", by_account(account_id))
+            .key("connectionId", text(connection_id))
+            .update_expression("SET leftAt = :now, expiresAt = :until")
+            .condition_expression("attribute_exists(connectionId) AND attribute_not_exists(leftAt)")
+            .expression_attribute_values(":now", number(now))
+            .expression_attribute_values(":until", number((now + MEMORY) / 1_000));
+        settled(update.send().await)
+    }
+}
+
+/// What has gone meanwhile needs no change.
+fn settled<T, E>(answer: Result<T, aws_sdk_dynamodb::error::SdkError<E>>) -> Result<(), TableError>
+where
+    E: std::error::Error + aws_sdk_dynamodb::error::ProvideErrorMetadata + Send + Sync + 'static,
+{
+    match answer {
+        Ok(_) => Ok(()),
+        Err(error)
+            if error.as_service_error().and_then(|error| error.code()) == Some("ConditionalCheckFailedException") =>
+        {
+            Ok(())
+        }
+        Err(error) => Err(unavailable(&error)),
+    }
+}
+
+fn connection(account_id: &str, item: &HashMap<String, AttributeValue>) -> Result<Connection, TableError> {
+    let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
+    let role = text("role").and_then(|name| Role::ALL.into_iter().find(|role| role.name() == name));
+    let streams = item.get("streams").and_then(|streams| streams.as_m().ok());
+    let mut subscriptions = BTreeMap::new();
+    for (stream, subscription) in streams.into_iter().flatten() {
+        let subscription = subscription.as_s().ok().and_then(|json| serde_json::from_str(json).ok());
+        let stream = stream.parse().ok().zip(subscription).ok_or(TableError::Corrupt("a stream cannot be read"))?;
+        subscriptions.insert(stream.0, stream.1);
+    }
+    Ok(Connection {
+        account_id: account_id.to_owned(),
+        id: text("connectionId").cloned().ok_or(TableError::Corrupt("a connection without id"))?,
+        role: role.ok_or(TableError::Corrupt("a connection without role"))?,
+        connected_at: integer(item, "connectedAt").ok_or(TableError::Corrupt("a connection without time"))?,
+        token_expires_at: integer(item, "tokenExpiresAt").ok_or(TableError::Corrupt("a connection without token"))?,
+        left_at: integer(item, "leftAt"),
+        subscriptions,
+    })
+}

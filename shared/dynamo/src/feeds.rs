@@ -1,0 +1,102 @@
+//! What was told to those who watch: where each feed stands, and its frames of the last minutes.
+
+use analytics_domain::live::{Head, MEMORY};
+use aws_sdk_dynamodb::Client;
+use aws_types::SdkConfig;
+
+use crate::{TableError, client, number, text, unavailable};
+
+/// Feeds, in the table of connections.
+#[derive(Clone, Debug)]
+pub struct FeedTable {
+    client: Client,
+    name: String,
+}
+
+/// Where a feed stands has its place among the frames, which go by their number.
+const HEAD: &str = "head";
+
+/// Frames as they sort.
+fn place(seq: i64) -> String {
+    format!("{seq:020}")
+}
+
+impl FeedTable {
+    #[must_use]
+    pub fn new(config: &SdkConfig, name: impl Into<String>) -> Self {
+        Self { client: client(config), name: name.into() }
+    }
+
+    /// Where a feed stands, if it is there.
+    ///
+    /// # Errors
+    /// If the table does not answer or holds nonsense.
+    pub async fn head(&self, feed: &str) -> Result<Option<Head>, TableError> {
+        let get = self.client.get_item().table_name(&self.name).consistent_read(true);
+        let get = get.key("watched", text(feed)).key("connectionId", text(HEAD));
+        let item = get.send().await.map_err(|error| unavailable(&error))?.item;
+        let Some(item) = item else { return Ok(None) };
+        let head = item.get("head").and_then(|head| head.as_s().ok()).and_then(|head| serde_json::from_str(head).ok());
+        head.map(Some).ok_or(TableError::Corrupt("a feed's head"))
+    }
+
+    /// Notes where a feed stands.
+    ///
+    /// # Errors
+    /// If the table did not take it.
+    pub async fn set_head(&self, feed: &str, head: &Head, now: i64) -> Result<(), TableError> {
+        let json = serde_json::to_string(head).map_err(|_| TableError::Corrupt("a feed's head"))?;
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .item("watched", text(feed))
+            .item("connectionId", text(HEAD))
+            .item("head", text(&json))
+            // As long as anybody can watch without a break and without a word.
+            .item("expiresAt", number(now / 1_000 + 86_400));
+        put.send().await.map(drop).map_err(|error| unavailable(&error))
+    }
+
+    /// Remembers a frame for those who come back.
+    ///
+    /// # Errors
+    /// If the table did not take it.
+    pub async fn add_frame(&self, feed: &str, seq: i64, frame: &str, now: i64) -> Result<(), TableError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .item("watched", text(feed))
+            .item("connectionId", text(&place(seq)))
+            .item("frame", text(frame))
+            .item("expiresAt", number((now + MEMORY) / 1_000 + 1));
+        put.send().await.map(drop).map_err(|error| unavailable(&error))
+    }
+
+    /// The frames after this one that are remembered.
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn frames_after(&self, feed: &str, seq: i64) -> Result<Vec<String>, TableError> {
+        let (mut frames, mut start) = (Vec::new(), None);
+        loop {
+            let query = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .key_condition_expression("watched = :feed AND connectionId BETWEEN :from AND :to")
+                .expression_attribute_values(":feed", text(feed))
+                .expression_attribute_values(":from", text(&place(seq + 1)))
+                .expression_attribute_values(":to", text(&place(i64::MAX)))
+                .consistent_read(true)
+                .set_exclusive_start_key(start);
+            let page = query.send().await.map_err(|error| unavailable(&error))?;
+            frames.extend(page.items().iter().filter_map(|item| item.get("frame")?.as_s().ok().cloned()));
+            start = page.last_evaluated_key().cloned();
+            if start.is_none() {
+                return Ok(frames);
+            }
+        }
+    }
+}

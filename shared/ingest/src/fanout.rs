@@ -1,0 +1,49 @@
+//! Where accepted events go: always to be stored, and to those who watch, while somebody does.
+
+use analytics_domain::live::LiveMessage;
+use analytics_dynamo::Watched;
+use analytics_messaging::Queue;
+
+use crate::{SealedQueue, Unavailable};
+
+/// The queue of sealed batches, and the live one.
+pub struct Fanout {
+    events: Queue,
+    live: Queue,
+    watched: Watched,
+    /// Epoch milliseconds.
+    now: fn() -> i64,
+}
+
+impl Fanout {
+    #[must_use]
+    pub const fn new(events: Queue, live: Queue, watched: Watched, now: fn() -> i64) -> Self {
+        Self { events, live, watched, now }
+    }
+
+    /// Shows accepted events to those who watch. That they do not see some is no reason to refuse what has been taken.
+    async fn show(&self, account_id: &str, sealed: &str) {
+        let message = LiveMessage::Events { sealed: sealed.into() };
+        let Ok(text) = serde_json::to_string(&message) else { return };
+        if let Err(error) = self.live.send_in_group(text, account_id).await {
+            tracing::warn!(account.id = account_id, error.cause = %error, "accepted events are not shown live");
+        }
+    }
+}
+
+impl SealedQueue for Fanout {
+    async fn send(&self, account_id: &str, message: String) -> Result<(), Unavailable> {
+        let unavailable =
+            |error: analytics_messaging::QueueError| Unavailable { what: "the queue", cause: error.to_string() };
+        let now = (self.now)();
+        if self.watched.believed(account_id, now) == Some(false) {
+            return self.events.send(message).await.map_err(unavailable);
+        }
+        let (sent, is_watched) = tokio::join!(self.events.send(message.clone()), self.watched.look_up(account_id, now));
+        sent.map_err(unavailable)?;
+        if is_watched {
+            self.show(account_id, &message).await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+//! The other ends of WebSockets, through API Gateway.
+
+use std::time::Duration;
+
+use analytics_platform::config::{ConfigError, Lookup};
+use aws_sdk_apigatewaymanagement::{
+    Client,
+    config::{retry::RetryConfig, timeout::TimeoutConfig},
+    error::{DisplayErrorContext, SdkError},
+    primitives::Blob,
+};
+use aws_types::SdkConfig;
+
+/// A frame was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    /// The client is not there any more.
+    #[error("the connection has ended")]
+    Gone,
+    /// Too much at once, or the gateway is down.
+    #[error("the gateway does not take it now: {0}")]
+    Busy(String),
+}
+
+/// All sockets of the stage.
+#[derive(Clone, Debug)]
+pub struct Sockets {
+    client: Client,
+}
+
+impl Sockets {
+    /// Reads `SOCKETS_URL`, the stage's address with https in the place of wss. With an `AWS_ENDPOINT_URL`, the same API and
+    /// stage are looked for there.
+    ///
+    /// # Errors
+    /// If it is not set.
+    pub fn from_lookup(config: &SdkConfig, lookup: &impl Lookup) -> Result<Self, ConfigError> {
+        let url = lookup.required("SOCKETS_URL")?;
+        let url = match config.endpoint_url().zip(url.strip_prefix("https://").and_then(|rest| rest.split_once('/'))) {
+            Some((endpoint, (host, stage))) => {
+                let api = host.split('.').next().unwrap_or_default();
+                format!("{}/_aws/execute-api/{api}/{stage}", endpoint.trim_end_matches('/'))
+            }
+            None => url,
+        };
+        let config = aws_sdk_apigatewaymanagement::config::Builder::from(config)
+            .endpoint_url(url)
+            .retry_config(RetryConfig::standard().with_max_attempts(2).with_initial_backoff(Duration::from_millis(20)))
+            .timeout_config(TimeoutConfig::builder().operation_timeout(Duration::from_secs(2)).build())
+            .build();
+        Ok(Self { client: Client::from_conf(config) })
+    }
+
+    /// Sends a text frame.
+    ///
+    /// # Errors
+    /// If the gateway did not take it.
+    pub async fn post(&self, connection_id: &str, text: &str) -> Result<(), SocketError> {
+        let post = self.client.post_to_connection().connection_id(connection_id);
+        post.data(Blob::new(text)).send().await.map(drop).map_err(|error| classify(&error))
+    }
+
+    /// Whether the gateway knows the connection. One that is being let in it does not know yet.
+    pub async fn is_open(&self, connection_id: &str) -> bool {
+        self.client.get_connection().connection_id(connection_id).send().await.is_ok()
+    }
+
+    /// Ends a connection. One that has ended is none the worse for it.
+    ///
+    /// # Errors
+    /// If the gateway did not do it.
+    pub async fn close(&self, connection_id: &str) -> Result<(), SocketError> {
+        match self.client.delete_connection().connection_id(connection_id).send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match classify(&error) {
+                SocketError::Gone => Ok(()),
+                error @ SocketError::Busy(_) => Err(error),
+            },
+        }
+    }
+}
+
+fn classify<E: std::error::Error + Send + Sync + 'static>(error: &SdkError<E>) -> SocketError {
+    match error.raw_response().map(|response| response.status().as_u16()) {
+        Some(410) => SocketError::Gone,
+        _ => SocketError::Busy(DisplayErrorContext(error).to_string()),
+    }
+}
