@@ -84,6 +84,9 @@ def gather_group(queue, batch_size, visibility):
     return []
 
 
+# A message that has to wait for its window would make the next one, of another queue, wait 50 ms.
+lambda_svc._ESM_IDLE_WAKE_GAP_SECONDS = 0.005
+
 concurrency = lambda_svc._sqs_esm_concurrency
 lambda_svc._sqs_esm_concurrency = lambda esm, function, config, queue=None: concurrency(esm, function, config, None)
 
