@@ -185,6 +185,10 @@ async fn a_stream_ends_when_its_token_does() -> Result<()> {
     for kind in ["ready", "subscribed", "snapshot"] {
         socket.expect(kind).await?;
     }
+    // Somebody to whom nothing is sent learns it too.
+    socket.say(&json!({"action": "ping"})).await?;
+    socket.expect("pong").await?;
+    socket.expect("token_expiring").await?;
     account.send_all(&[event("0", "message_sent", "c")]).await?;
     socket.expect("token_expiring").await?;
     events(&mut socket, 1).await?;

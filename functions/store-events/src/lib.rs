@@ -11,13 +11,12 @@ use analytics_domain::{
     live::LiveMessage,
 };
 use analytics_dynamo::{ConnectionTable, Watched};
-use analytics_messaging::{Queue, QueueError};
+use analytics_messaging::{Message, PartialFailure, Queue, QueueError, SqsBatch};
 use analytics_platform::{
     aws,
     config::{ConfigError, Lookup},
 };
 use analytics_warehouse::{EventWarehouse, WarehouseError};
-use serde::{Deserialize, Serialize};
 
 /// Where events are kept.
 pub trait Store: Sync {
@@ -100,34 +99,6 @@ impl App<EventWarehouse, DeadLetterQueue, LiveNews> {
     }
 }
 
-/// The messages of one invocation.
-#[derive(Deserialize)]
-pub struct SqsBatch {
-    #[serde(rename = "Records")]
-    pub records: Vec<Message>,
-}
-
-/// One SQS message.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Message {
-    pub message_id: String,
-    pub body: String,
-}
-
-/// The messages that must come again; all others are done.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PartialFailure {
-    pub batch_item_failures: Vec<ItemFailure>,
-}
-
-#[derive(Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ItemFailure {
-    pub item_identifier: String,
-}
-
 /// Stores the events of all messages.
 pub async fn handle<S: Store, D: DeadLetters, N: News>(app: &App<S, D, N>, sqs: SqsBatch) -> PartialFailure {
     let (mut good, mut poison, mut again) = (Vec::new(), Vec::new(), Vec::new());
@@ -151,8 +122,7 @@ pub async fn handle<S: Store, D: DeadLetters, N: News>(app: &App<S, D, N>, sqs: 
             again.push(message);
         }
     }
-    let failure = |message: &Message| ItemFailure { item_identifier: message.message_id.clone() };
-    PartialFailure { batch_item_failures: again.into_iter().map(failure).collect() }
+    again.into_iter().collect()
 }
 
 /// Whose events a message holds, and how many accepted ones.

@@ -1,8 +1,9 @@
 //! Wiring of `store-events`.
 
+use analytics_messaging::SqsBatch;
 use analytics_platform::{config::environment, telemetry};
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use store_events::{App, SqsBatch, handle};
+use store_events::{App, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

@@ -80,7 +80,12 @@ fn sealed(id: &str) -> String {
 
 /// One message for each of these: its id is what it holds.
 fn batch_of(bodies: impl IntoIterator<Item = (String, String)>) -> SqsBatch {
-    SqsBatch { records: bodies.into_iter().map(|(message_id, body)| Message { message_id, body }).collect() }
+    SqsBatch {
+        records: bodies
+            .into_iter()
+            .map(|(message_id, body)| Message { message_id, body, attributes: Default::default() })
+            .collect(),
+    }
 }
 
 fn good(ids: impl IntoIterator<Item = usize>) -> Vec<(String, String)> {

@@ -20,10 +20,6 @@ use crate::{
     post::{Parcel, post},
 };
 
-/// Milliseconds before a token's end at which the client is told.
-const WARNING: i64 = 60_000;
-/// Milliseconds before the gateway ends a connection at which the client is told.
-const FAREWELL: i64 = 5 * 60_000;
 /// Tries to reach a connection that is just about to open.
 const TRIES: u32 = 40;
 
@@ -204,19 +200,9 @@ impl<'a> Account<'a> {
 
     /// What is to be said to a client before its next frame.
     fn notices(&self, connection: &Connection, now: i64) -> Vec<Arc<str>> {
-        let mut notices: Vec<Frame<'_>> = Vec::new();
-        let once =
-            |what: &'static str, until: i64| self.app.memory().noticed.insert((connection.id.clone(), what, until));
-        let until = connection.token_expires_at;
-        if until - now < WARNING && once("token", until) {
-            notices.push(Frame::TokenExpiring { token_expires_at: time::format(until) });
-        }
-        let end = connection.connected_at + Connection::LIFETIME;
-        if end - now < FAREWELL && once("end", end) {
-            let reason = "a connection lasts two hours: open another one, then close this one";
-            notices.push(Frame::GoingAway { reason });
-        }
-        notices.iter().map(|notice| notice.to_json().into()).collect()
+        let mut notices = connection.notices(now);
+        notices.retain(|(at, _)| self.app.memory().noticed.insert((connection.id.clone(), *at)));
+        notices.iter().map(|(_, notice)| notice.to_json().into()).collect()
     }
 
     async fn end_those_whose_token_has(&mut self) {

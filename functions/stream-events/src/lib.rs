@@ -17,6 +17,7 @@ use std::{
 
 use analytics_domain::live::{Chart, LiveMessage};
 use analytics_dynamo::{ConnectionTable, FeedTable};
+use analytics_messaging::{Message, PartialFailure, SqsBatch};
 use analytics_metrics::App as Metrics;
 use analytics_platform::{
     aws,
@@ -24,7 +25,6 @@ use analytics_platform::{
 };
 use analytics_sockets::Sockets;
 use futures_util::future::join_all;
-use serde::{Deserialize, Serialize};
 
 use account::Account;
 
@@ -53,7 +53,7 @@ struct Memory {
     /// Events that did not reach a client.
     dropped: HashMap<String, u64>,
     /// What clients have been told once.
-    noticed: HashSet<(String, &'static str, i64)>,
+    noticed: HashSet<(String, i64)>,
 }
 
 /// Things remembered at most; then the memory starts anew.
@@ -88,41 +88,6 @@ impl App {
     }
 }
 
-/// The messages of one call.
-#[derive(Deserialize)]
-pub struct SqsBatch {
-    #[serde(rename = "Records")]
-    records: Vec<Message>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Message {
-    message_id: String,
-    body: String,
-    attributes: Attributes,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Attributes {
-    /// The account.
-    message_group_id: String,
-}
-
-/// The messages that must come again; all others are done.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PartialFailure {
-    batch_item_failures: Vec<ItemFailure>,
-}
-
-#[derive(Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ItemFailure {
-    item_identifier: String,
-}
-
 /// Streams what the messages tell to everybody who watches.
 pub async fn handle(app: &App, batch: SqsBatch) -> PartialFailure {
     let is_full = batch.records.len() >= FULL;
@@ -145,7 +110,5 @@ pub async fn handle(app: &App, batch: SqsBatch) -> PartialFailure {
             }
         }
     });
-    let again = join_all(accounts).await.into_iter().flatten();
-    let failure = |message: &Message| ItemFailure { item_identifier: message.message_id.clone() };
-    PartialFailure { batch_item_failures: again.map(failure).collect() }
+    join_all(accounts).await.into_iter().flatten().collect()
 }

@@ -1,8 +1,9 @@
 //! Wiring of `stream-events`.
 
+use analytics_messaging::SqsBatch;
 use analytics_platform::{config::environment, telemetry};
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use stream_events::{App, SqsBatch, handle};
+use stream_events::{App, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

@@ -40,7 +40,7 @@ async fn connect(app: &App, event: &SocketEvent) -> Result<(), Refused> {
     may_follow(&principal, &Stream::Analytics)?;
     let streams = event.query("stream");
     if streams.len() > STREAMS {
-        return Err(refused(400, "too_many_streams", "a connection follows 20 streams at most"));
+        return Err(refused(400, "too_many_streams", &format!("a connection follows {STREAMS} streams at most")));
     }
     let mut connection = Connection {
         account_id: principal.account_id.clone(),

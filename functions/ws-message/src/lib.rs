@@ -12,8 +12,7 @@ use analytics_sockets::SocketError;
 pub async fn handle(app: &App, event: SocketEvent) -> Answer {
     let id = &event.request_context.connection_id;
     let told = match act(app, id, &event.body).await {
-        Ok(None) => Ok(()),
-        Ok(Some(text)) => app.sockets.post(id, &text).await,
+        Ok(frames) => answer(app, id, &frames).await,
         Err(refused) => {
             tracing::info!(connection.id = id, error.code = refused.code, error.detail = refused.detail, "refused");
             let is_ours = refused.status >= 500;
@@ -33,8 +32,15 @@ pub async fn handle(app: &App, event: SocketEvent) -> Answer {
     }
 }
 
+async fn answer(app: &App, id: &str, frames: &[String]) -> Result<(), SocketError> {
+    for frame in frames {
+        app.sockets.post(id, frame).await?;
+    }
+    Ok(())
+}
+
 /// Returns what is to be answered at once.
-async fn act(app: &App, id: &str, body: &str) -> Result<Option<String>, Refused> {
+async fn act(app: &App, id: &str, body: &str) -> Result<Vec<String>, Refused> {
     let now = (app.now)();
     let action = Action::from_json(body, now).map_err(|error| refused(400, error.code, error.detail))?;
     let mut connection = known(app, id).await?;
@@ -42,7 +48,10 @@ async fn act(app: &App, id: &str, body: &str) -> Result<Option<String>, Refused>
         return Err(refused(401, "token_expired", "the token has ended"));
     }
     match action {
-        Action::Ping => Ok(Some(Frame::pong(now).to_json())),
+        Action::Ping => {
+            let notices = connection.notices(now);
+            Ok([Frame::pong(now)].iter().chain(notices.iter().map(|(_, notice)| notice)).map(Frame::to_json).collect())
+        }
         Action::Auth(token) => {
             let identified = app.verifier.identify(&token, now).await.map_err(Refused::from);
             // The one that is used goes on to count until it ends.
@@ -59,11 +68,11 @@ async fn act(app: &App, id: &str, body: &str) -> Result<Option<String>, Refused>
             }
             (connection.role, connection.token_expires_at) = (principal.role, until);
             app.connections.renew(&connection).await.map_err(unavailable)?;
-            Ok(Some(Frame::Authenticated { token_expires_at: time::format(until) }.to_json()))
+            Ok(vec![Frame::Authenticated { token_expires_at: time::format(until) }.to_json()])
         }
         Action::Unsubscribe(stream) => {
             app.connections.unsubscribe(&connection.account_id, id, &stream).await.map_err(unavailable)?;
-            Ok(Some(Frame::Unsubscribed { stream: &stream.to_string() }.to_json()))
+            Ok(vec![Frame::Unsubscribed { stream: &stream.to_string() }.to_json()])
         }
         Action::Subscribe(stream, subscription) => {
             if !connection.role.may(stream.operation()) {
@@ -74,12 +83,12 @@ async fn act(app: &App, id: &str, body: &str) -> Result<Option<String>, Refused>
             match added.map_err(unavailable)? {
                 Added::Yes => {
                     let following = LiveMessage::Following { connection_id: id.into(), stream, at: now };
-                    app.announce(&connection.account_id, &following).await.map(|()| None)
+                    app.announce(&connection.account_id, &following).await.map(|()| Vec::new())
                 }
                 Added::TooMany => {
                     Err(refused(400, "too_many_streams", format!("a connection follows {STREAMS} streams at most")))
                 }
-                Added::Gone => Ok(None),
+                Added::Gone => Ok(Vec::new()),
             }
         }
     }

@@ -7,7 +7,7 @@ use analytics_domain::{
     access::Role,
     live::{Connection, MEMORY, STREAMS, Stream, Subscription},
 };
-use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use aws_sdk_dynamodb::{Client, operation::update_item::builders::UpdateItemFluentBuilder, types::AttributeValue};
 use aws_types::SdkConfig;
 
 use crate::{TableError, client, integer, number, text, unavailable};
@@ -41,6 +41,11 @@ impl ConnectionTable {
     #[must_use]
     pub fn new(config: &SdkConfig, name: impl Into<String>) -> Self {
         Self { client: client(config), name: name.into() }
+    }
+
+    fn update(&self, account_id: &str, connection_id: &str) -> UpdateItemFluentBuilder {
+        let update = self.client.update_item().table_name(&self.name);
+        update.key("watched", by_account(account_id)).key("connectionId", text(connection_id))
     }
 
     /// Notes a connection.
@@ -161,11 +166,7 @@ impl ConnectionTable {
     ) -> Result<Added, TableError> {
         let json = serde_json::to_string(subscription).map_err(|_| TableError::Corrupt("a subscription"))?;
         let update = self
-            .client
-            .update_item()
-            .table_name(&self.name)
-            .key("watched", by_account(account_id))
-            .key("connectionId", text(connection_id))
+            .update(account_id, connection_id)
             .update_expression("SET #streams.#stream = :subscription")
             .condition_expression(
                 "attribute_exists(connectionId) AND (attribute_exists(#streams.#stream) OR size(#streams) < :most)",
@@ -205,11 +206,7 @@ impl ConnectionTable {
                 .map_err(|_| TableError::Corrupt("a subscription"))
         };
         let update = self
-            .client
-            .update_item()
-            .table_name(&self.name)
-            .key("watched", by_account(account_id))
-            .key("connectionId", text(connection_id))
+            .update(account_id, connection_id)
             .update_expression("SET #streams.#stream = :begun")
             .condition_expression("#streams.#stream = :asked")
             .expression_attribute_names("#streams", "streams")
@@ -225,11 +222,7 @@ impl ConnectionTable {
     /// If the table does not answer.
     pub async fn unsubscribe(&self, account_id: &str, connection_id: &str, stream: &Stream) -> Result<(), TableError> {
         let update = self
-            .client
-            .update_item()
-            .table_name(&self.name)
-            .key("watched", by_account(account_id))
-            .key("connectionId", text(connection_id))
+            .update(account_id, connection_id)
             .update_expression("REMOVE #streams.#stream")
             .condition_expression("attribute_exists(connectionId)")
             .expression_attribute_names("#streams", "streams")
@@ -243,11 +236,7 @@ impl ConnectionTable {
     /// If the table does not answer.
     pub async fn renew(&self, connection: &Connection) -> Result<(), TableError> {
         let update = self
-            .client
-            .update_item()
-            .table_name(&self.name)
-            .key("watched", by_account(&connection.account_id))
-            .key("connectionId", text(&connection.id))
+            .update(&connection.account_id, &connection.id)
             .update_expression("SET #role = :role, tokenExpiresAt = :until")
             .condition_expression("attribute_exists(connectionId)")
             .expression_attribute_names("#role", "role")
@@ -265,11 +254,7 @@ impl ConnectionTable {
         let delete = delete.key("watched", by_id(connection_id)).key("connectionId", text(connection_id));
         delete.send().await.map_err(|error| unavailable(&error))?;
         let update = self
-            .client
-            .update_item()
-            .table_name(&self.name)
-            .key("watched", by_account(account_id))
-            .key("connectionId", text(connection_id))
+            .update(account_id, connection_id)
             .update_expression("SET leftAt = :now, expiresAt = :until")
             .condition_expression("attribute_exists(connectionId) AND attribute_not_exists(leftAt)")
             .expression_attribute_values(":now", number(now))

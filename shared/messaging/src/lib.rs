@@ -1,5 +1,7 @@
 //! SQS, as the functions need it: a queue that takes messages, with what a caller can act on as its errors.
 
+mod batch;
+
 use std::time::Duration;
 
 use aws_sdk_sqs::{
@@ -9,6 +11,8 @@ use aws_sdk_sqs::{
     types::{MessageAttributeValue, QueueAttributeName},
 };
 use aws_types::SdkConfig;
+
+pub use batch::{ItemFailure, Message, PartialFailure, SqsBatch};
 
 /// A queue did not take or tell something.
 #[derive(Debug, thiserror::Error)]

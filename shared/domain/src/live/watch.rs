@@ -4,10 +4,11 @@ use std::{borrow::Cow, collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use super::Frame;
 use crate::{
     access::{Operation, Role},
     metric::{Filter, QueryDraft},
-    time::EpochMillis,
+    time::{self, EpochMillis},
 };
 
 /// Streams that one connection may follow.
@@ -123,6 +124,26 @@ impl Connection {
     /// Milliseconds that the gateway lets a connection live:
     /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html>
     pub const LIFETIME: i64 = 2 * 3_600_000;
+    /// Milliseconds before its token's end at which a client is told.
+    const WARNING: i64 = 60_000;
+    /// Milliseconds before the gateway ends it at which a client is told.
+    const FAREWELL: i64 = 5 * 60_000;
+
+    /// What a client should know by now of how long this lasts, with the time that it is about.
+    #[must_use]
+    pub fn notices(&self, now: EpochMillis) -> Vec<(EpochMillis, Frame<'static>)> {
+        let mut notices = Vec::new();
+        if self.token_expires_at - now < Self::WARNING {
+            let frame = Frame::TokenExpiring { token_expires_at: time::format(self.token_expires_at) };
+            notices.push((self.token_expires_at, frame));
+        }
+        let end = self.connected_at + Self::LIFETIME;
+        if end - now < Self::FAREWELL {
+            let reason = "a connection lasts two hours: open another one, then close this one";
+            notices.push((end, Frame::GoingAway { reason }));
+        }
+        notices
+    }
 }
 
 /// What the function that streams is told. All messages of an account come one after another.
@@ -144,6 +165,23 @@ pub enum LiveMessage<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_is_told_before_its_token_or_its_connection_ends() {
+        let connection = Connection {
+            account_id: String::new(),
+            id: String::new(),
+            role: Role::Viewer,
+            connected_at: 0,
+            token_expires_at: 10_000_000,
+            left_at: None,
+            subscriptions: BTreeMap::new(),
+        };
+        let told = |now| connection.notices(now).iter().map(|(at, _)| *at).collect::<Vec<_>>();
+        assert!(told(6_000_000).is_empty());
+        assert_eq!(told(7_000_000), [Connection::LIFETIME]);
+        assert_eq!(told(9_950_000), [10_000_000, Connection::LIFETIME]);
+    }
 
     #[test]
     fn streams_are_read_as_they_are_written() {
