@@ -70,8 +70,11 @@ impl<'a> Account<'a> {
             }
         }
         self.tell_events(messages, is_full).await?;
-        if is_stale || !newcomers.is_empty() {
-            self.tell_metrics(is_stale, &newcomers).await?;
+        // The events have been told and counted: that metrics cannot be is no reason to tell them again.
+        if (is_stale || !newcomers.is_empty())
+            && let Err(error) = self.tell_metrics(is_stale, &newcomers).await
+        {
+            tracing::warn!(account.id = self.id, error.cause = %error, "what is new in metrics is told later");
         }
         Ok(())
     }
@@ -221,7 +224,9 @@ impl<'a> Account<'a> {
     }
 
     /// Sends frames, and takes note of clients that they do not reach: that they have gone, or how many events they miss.
-    pub async fn send(&mut self, parcels: Vec<Parcel>, events: Option<u64>) {
+    /// Returns whether all who are there were reached.
+    pub async fn send(&mut self, parcels: Vec<Parcel>, events: Option<u64>) -> bool {
+        let mut reached_all = true;
         for (id, error) in post(&self.app.sockets, parcels).await {
             match error {
                 SocketError::Gone => {
@@ -232,10 +237,14 @@ impl<'a> Account<'a> {
                 }
                 SocketError::Busy(cause) => {
                     tracing::info!(connection.id = id, error.cause = cause, "a frame was dropped");
-                    *self.app.memory().dropped.entry(id).or_default() += events.unwrap_or(0);
+                    reached_all = false;
+                    if let Some(events) = events {
+                        *self.app.memory().dropped.entry(id).or_default() += events;
+                    }
                 }
             }
         }
+        reached_all
     }
 }
 

@@ -77,7 +77,10 @@ impl Account<'_> {
             };
             let parcels = [parcels(&old, delta), parcels(&new, whole)].concat();
             let ends: Vec<String> = parcels.iter().filter(|_| is_over).map(|one| one.connection_id.clone()).collect();
-            self.send(parcels, None).await;
+            if !self.send(parcels, None).await {
+                // What somebody has missed is not told again as a difference: all is.
+                self.app.memory().charts.remove(&way.place);
+            }
             for id in ends {
                 self.app.connections.unsubscribe(self.id, &id, &way.stream).await?;
             }
