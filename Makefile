@@ -21,7 +21,7 @@ TTL ?= 30d
 program := $(or $(CARGO_TARGET_DIR),target)/debug/stack
 stack := cargo build $(if $(wildcard $(program)),--quiet) --bin stack && $(program)
 
-.PHONY: dev up down token env watch invoke migrate package redrive test check bench
+.PHONY: dev up down token env web watch invoke migrate package redrive test check bench
 
 dev: ## everything, with demo data, until Ctrl-C
 	@$(stack) dev
@@ -37,6 +37,9 @@ token: ## a token: make token ACCOUNT=demo ROLE=ingest
 
 env: ## addresses and settings of the running stack
 	@$(stack) env
+
+web: ## build the dashboard, which the function get-dashboard holds
+	@$(stack) web
 
 watch: ## rebuild and serve functions on every change, against the running stack
 	@$(stack) watch
@@ -62,6 +65,7 @@ check: ## format, lints, docs, licences, dependencies, template
 # As deployed: each function with the features that it asks for itself, and not what the tools beside it want.
 bench: ## figures beside their opponents, all or some: make bench ONLY="accept search"
 	@cargo build --quiet --bin stack --bin demo
+	@$(stack) web
 	@cargo build --release $(patsubst functions/%,-p %,$(wildcard functions/*))
 	@cargo build --release -p tests --bins
 	@$(or $(CARGO_TARGET_DIR),target)/release/bench $(ONLY)

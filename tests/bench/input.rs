@@ -79,6 +79,7 @@ impl Issuer {
             ("METRICS_TABLE", "metrics".to_owned()),
             ("CONNECTIONS_TABLE", "connections".to_owned()),
             ("SOCKETS_URL", "https://abcdefghij.execute-api.us-east-1.amazonaws.com/ws".to_owned()),
+            ("LIVE_URL", "wss://abcdefghij.execute-api.us-east-1.amazonaws.com/ws".to_owned()),
             ("RETENTION_DAYS", "400".to_owned()),
             ("JWT_ISSUER", ISSUER.to_owned()),
             ("JWT_AUDIENCE", AUDIENCE.to_owned()),

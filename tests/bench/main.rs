@@ -9,6 +9,7 @@ mod clickhouse;
 mod footprint;
 mod input;
 mod invoke;
+mod live;
 mod local;
 mod metrics;
 mod pipeline;
@@ -25,7 +26,8 @@ use anyhow::{Result, bail};
 use crate::{local::Local, report::Figure};
 
 /// Every figure, in the order in which they are measured.
-const FIGURES: [&str; 8] = ["accept", "invoke", "start", "footprint", "search", "metrics", "metrics-100m", "pipeline"];
+const FIGURES: [&str; 9] =
+    ["accept", "invoke", "start", "footprint", "live", "search", "metrics", "metrics-100m", "pipeline"];
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
@@ -65,6 +67,7 @@ async fn measure(name: &str) -> Result<Figure> {
         _ => {
             let local = Local::up().await?;
             let figure = match name {
+                "live" => live::measure(&local).await,
                 "search" => search::measure(&local).await,
                 "metrics" => metrics::measure(&local, 10_000_000, 50.0).await,
                 "metrics-100m" => metrics::measure(&local, 100_000_000, 100.0).await,

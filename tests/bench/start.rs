@@ -21,7 +21,7 @@ use crate::{
 
 /// Starts of each function.
 const ROUNDS: usize = 21;
-pub const FUNCTIONS: [&str; 19] = [
+pub const FUNCTIONS: [&str; 20] = [
     "track-event",
     "track-events",
     "store-events",
@@ -37,6 +37,7 @@ pub const FUNCTIONS: [&str; 19] = [
     "query-metrics",
     "rollup-metrics",
     "get-asyncapi",
+    "get-dashboard",
     "ws-connect",
     "ws-message",
     "ws-disconnect",
@@ -147,6 +148,7 @@ pub fn typical_call(function: &str, issuer: &Issuer) -> Result<Bytes> {
         "ws-disconnect" => include_str!("../../events/ws-disconnect.json").into(),
         "stream-events" => include_str!("../../events/stream-events.json").into(),
         "get-asyncapi" => envelope("GET", "/api/asyncapi.json", "", "", None).into(),
+        "get-dashboard" => envelope("GET", "/", "", "", None).into(),
         "get-health" => envelope("GET", "/health", "", "", None).into(),
         _ => envelope("GET", "/api/openapi.json", "", "", None).into(),
     })

@@ -19,7 +19,7 @@ OF/2NxApJCzGCEDdfSp6VQO30hyhRANCAAQRWz+jn65BtOMvdyHKcvjBeBSDZH2r
 async fn code(request: reqwest::RequestBuilder) -> Result<(StatusCode, String)> {
     let answer = request.send().await?;
     let status = answer.status();
-    let problem: Value = answer.json().await?;
+    let problem: Value = serde_json::from_slice(&answer.bytes().await?).unwrap_or_default();
     Ok((status, problem["code"].as_str().unwrap_or_default().to_owned()))
 }
 

@@ -178,7 +178,7 @@ async fn until_set_aside(dead_letters: &Queue, poison: &BTreeMap<String, &str>) 
 }
 
 /// A sealed batch of one event, with this id.
-fn sealed(account_id: &str, number: u32, properties: &str) -> Result<String> {
+pub fn sealed(account_id: &str, number: u32, properties: &str) -> Result<String> {
     let now = now_millis();
     let event = SealedEvent {
         position: 0,

@@ -1,14 +1,20 @@
 //! Live streams, by a client of the WebSocket.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use analytics_domain::access::Role;
 use anyhow::{Context, Result, ensure};
+use reqwest::Method;
 use serde_json::{Value, json};
 use tests::{
+    pipeline,
+    proxy::{FaultProxy, Parts},
+    runtime_api::{Function, Outcome},
     socket::Socket,
     stack::{Account, Stack, token},
 };
+
+use crate::faults::sealed;
 
 /// Longer than two intervals: nothing more will come.
 const QUIET: Duration = Duration::from_millis(1_500);
@@ -242,4 +248,178 @@ async fn a_metric_is_told_as_it_is_now_and_as_the_api_tells_it() -> Result<()> {
         assert_eq!(answer["series"][0]["total"], rate);
     }
     is_documented(&stack, &[&socket]).await
+}
+
+#[tokio::test]
+async fn formulas_are_told_together_as_they_are_now_and_as_the_api_tells_them() -> Result<()> {
+    let stack = Stack::shared().await;
+    // Not every name is one that a queue would take.
+    let account = stack.account("直播 formulas");
+    let mut socket = open(&account, Role::Viewer, "").await?;
+    socket.expect("ready").await?;
+    let bad = [
+        (json!({}), "invalid_list"),
+        (json!({"queries": []}), "invalid_list"),
+        (json!({"queries": [{"formula": "sent"}], "interval": "fortnight"}), "invalid_interval"),
+    ];
+    for (message, code) in bad {
+        let mut message = message;
+        message["action"] = json!("subscribe");
+        message["stream"] = json!("query/bad");
+        socket.say(&message).await?;
+        assert_eq!(socket.expect("error").await?["code"], code);
+    }
+    let sql = json!([{"formula": "message_sent) FROM events; DROP TABLE events --"}]);
+    socket.say(&json!({"action": "subscribe", "stream": "query/bad", "queries": sql})).await?;
+    socket.expect("subscribed").await?;
+    let error = socket.expect("error").await?;
+    ensure!(error["detail"].as_str().is_some_and(|detail| detail.starts_with("/queries/0/formula: ")), "{error}");
+
+    let question = json!({
+        "period": "1h", "interval": "none", "groupBy": "groupId", "compare": "previous_period",
+        "queries": [{"formula": "message_sent"}, {"metric": "delivery_rate"}, {"formula": "unique(message_sent.senderId)"}],
+    });
+    let mut groups = question.clone();
+    groups["stream"] = json!("query/groups");
+    let bad = json!([groups, {"stream": "query/bad"}]);
+    socket.say(&json!({"action": "subscribe", "streams": bad})).await?;
+    let error = socket.expect("error").await?;
+    ensure!(error["detail"].as_str().is_some_and(|detail| detail.starts_with("/streams/1: ")), "{error}");
+    let both = json!([groups, {"stream": "analytics", "eventNames": ["nothing"]}]);
+    socket.say(&json!({"action": "subscribe", "streams": both})).await?;
+    let (mut begun, mut shown) = (BTreeSet::new(), Value::Null);
+    while begun.len() < 4 {
+        let frame = socket.hear().await?;
+        begun.insert((frame["type"].to_string(), frame["stream"].to_string()));
+        if frame["stream"] == "query/groups" && frame["type"] == "snapshot" {
+            shown = frame["data"]["results"].clone();
+        }
+    }
+    let send = |group: &'static str, name: &'static str, sender: &'static str| json!({"eventName": name, "properties": {"groupId": group, "senderId": sender}});
+    let rounds = [
+        (
+            vec![send("a", "message_sent", "1"), send("a", "message_sent", "2"), send("b", "message_sent", "1")],
+            json!([2.0, 0.0, 2.0]),
+        ),
+        (vec![send("a", "message_delivered", "1")], json!([2.0, 50.0, 2.0])),
+        (
+            vec![send("a", "message_delivered", "1"), send("a", "message_sent", "2")],
+            json!([3.0, 66.666_666_666_666_67, 2.0]),
+        ),
+    ];
+    for (events, expected) in rounds {
+        account.send_all(&events).await?;
+        loop {
+            let frame = socket.hear().await?;
+            match frame["type"].as_str() {
+                Some("snapshot") => shown = frame["data"]["results"].clone(),
+                Some("delta") => merge(&mut shown, &frame)?,
+                _ => anyhow::bail!("{frame}"),
+            }
+            let first = |at: usize| shown[at]["series"][0]["total"].clone();
+            if json!([first(0), first(1), first(2)]) == expected {
+                break;
+            }
+        }
+        let request = stack.post("/api/query").bearer_auth(account.token(Role::Viewer)).json(&question);
+        let answer: Value = request.send().await?.error_for_status()?.json().await?;
+        for at in 0..3 {
+            assert_eq!(shown[at]["series"], answer["results"][at]["series"], "query {at}");
+        }
+    }
+    is_documented(&stack, &[&socket]).await
+}
+
+/// Takes a difference into what is shown.
+fn merge(shown: &mut Value, delta: &Value) -> Result<()> {
+    for (answer, changed) in
+        shown.as_array_mut().context("answers")?.iter_mut().zip(delta["results"].as_array().context("results")?)
+    {
+        for new in changed["series"].as_array().context("series")? {
+            let all = answer["series"].as_array_mut().context("series")?;
+            let old =
+                all.iter_mut().find(|old| old["key"] == new["key"] && old["other"] == new["other"]).context("known")?;
+            let previous = old["previous"]["points"].clone();
+            *old = new.clone();
+            old["previous"]["points"] = previous;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_cannot_be_reached_holds_nobody_up_and_learns_what_was_missed() -> Result<()> {
+    let stack = Stack::shared().await;
+    let account = stack.account("live-slow");
+    let mut slow = open(&account, Role::Viewer, "").await?;
+    let id = slow.expect("ready").await?["connectionId"].as_str().context("an id")?.to_owned();
+    let mut quick = open(&account, Role::Viewer, "").await?;
+    quick.expect("ready").await?;
+    let streams = json!({"action": "subscribe", "streams": [
+        {"stream": "analytics"}, {"stream": "metrics/net_growth", "period": "1h", "interval": "none"},
+    ]});
+    for socket in [&mut slow, &mut quick] {
+        socket.say(&streams).await?;
+        for _ in 0..4 {
+            socket.hear().await?;
+        }
+    }
+    // The gateway takes nothing for one of them.
+    let is_for_slow = move |parts: &Parts| {
+        parts.method == Method::POST && parts.uri.path().replace("%3D", "=").ends_with(&format!("@connections/{id}"))
+    };
+    let proxy = FaultProxy::start(&stack.setting("AWS_ENDPOINT_URL"), is_for_slow).await?;
+    let mut function = pipeline::stream_events(&stack, &proxy.url).await?;
+    proxy.refuse(true);
+    for number in 1..=3 {
+        show(&mut function, &account, number).await?;
+        let (ids, _) = events(&mut quick, 1).await?;
+        assert_eq!(ids, [number.to_string()]);
+    }
+    ensure!(slow.hear_within(QUIET).await?.is_none(), "nothing reaches it");
+
+    proxy.refuse(false);
+    // It is left out for a while, then tried again.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    show(&mut function, &account, 4).await?;
+    let lagged = slow.expect("lagged").await?;
+    assert_eq!((&lagged["stream"], &lagged["dropped"]), (&json!("analytics"), &json!(3)));
+    let (ids, frame) = events(&mut slow, 1).await?;
+    assert_eq!((ids, &frame["totals"]["events"]), (vec!["4".to_owned()], &json!(4)));
+    is_documented(&stack, &[&slow, &quick]).await
+}
+
+/// Has a function show one accepted event.
+async fn show(function: &mut Function, account: &Account<'_>, number: u32) -> Result<()> {
+    let message =
+        json!({"kind": "events", "accountId": account.id, "sealed": sealed(&account.id, number, "{}")?}).to_string();
+    let outcome = function.invoke(pipeline::sqs_event(std::iter::once((number.to_string(), message.as_str())))).await?;
+    ensure!(matches!(outcome, Outcome::Response(_)), "{outcome:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_thousand_subscribes_are_refused_but_for_twenty() -> Result<()> {
+    let stack = Stack::shared().await;
+    let account = stack.account("live-thousand");
+    let mut socket = open(&account, Role::Viewer, "").await?;
+    socket.expect("ready").await?;
+    for number in 0..1_000 {
+        let queries = json!([{"formula": "message_sent"}]);
+        let stream = format!("query/{number}");
+        socket.say(&json!({"action": "subscribe", "stream": stream, "interval": "none", "queries": queries})).await?;
+    }
+    socket.say(&json!({"action": "ping"})).await?;
+    let (mut subscribed, mut refused) = (0, 0);
+    while subscribed + refused < 1_000 {
+        let frame = socket.hear().await?;
+        match (frame["type"].as_str(), frame["code"].as_str()) {
+            (Some("subscribed"), _) => subscribed += 1,
+            (Some("error"), Some("too_many_streams")) => refused += 1,
+            (Some("snapshot" | "pong"), _) => {}
+            _ => anyhow::bail!("{frame}"),
+        }
+    }
+    assert_eq!((subscribed, refused), (20, 980));
+    Ok(())
 }

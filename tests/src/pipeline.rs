@@ -1,5 +1,5 @@
-//! The two ends of an event's path as processes that a test holds in its hands: `track-events`, which seals what it is
-//! sent, and `store-events`, which stores what was sealed.
+//! The stations of an event's path as processes that a test holds in its hands: `track-events`, which seals what it is
+//! sent, `store-events`, which stores what was sealed, and `stream-events`, which shows it.
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -38,6 +38,27 @@ pub async fn store_events(stack: &Stack, clickhouse_url: &str, database: &str) -
     start(stack, "store-events", &shared, &own).await
 }
 
+/// `stream-events` that knows AWS by this address.
+///
+/// # Errors
+/// If it does not start.
+pub async fn stream_events(stack: &Stack, aws_url: &str) -> Result<Function> {
+    let shared = [
+        "LIVE_QUEUE_URL",
+        "CONNECTIONS_TABLE",
+        "SOCKETS_URL",
+        "METRICS_TABLE",
+        "RETENTION_DAYS",
+        "CLICKHOUSE_URL",
+        "CLICKHOUSE_USER",
+        "CLICKHOUSE_DATABASE",
+        "JWT_ISSUER",
+        "JWT_AUDIENCE",
+        "JWT_KEYS",
+    ];
+    start(stack, "stream-events", &shared, &[("AWS_ENDPOINT_URL", aws_url)]).await
+}
+
 async fn start(stack: &Stack, name: &str, settings: &[&'static str], own: &[(&str, &str)]) -> Result<Function> {
     let settings: Vec<(&str, String)> = AWS.iter().chain(settings).map(|key| (*key, stack.setting(key))).collect();
     let mut environment = vec![("LOG_LEVEL", "error")];
@@ -46,7 +67,7 @@ async fn start(stack: &Stack, name: &str, settings: &[&'static str], own: &[(&st
     Function::start(&stack.function(name), &environment).await
 }
 
-/// The event of `store-events`: messages as SQS hands them over, by id and body.
+/// The event of a function that a queue calls: messages as SQS hands them over, by id and body.
 #[must_use]
 pub fn sqs_event<'m>(messages: impl Iterator<Item = (String, &'m str)>) -> Vec<u8> {
     let record = |(id, body): (String, &str)| {
@@ -54,7 +75,7 @@ pub fn sqs_event<'m>(messages: impl Iterator<Item = (String, &'m str)>) -> Vec<u
             "messageId": id,
             "receiptHandle": "receipt",
             "body": body,
-            "attributes": {"ApproximateReceiveCount": "1"},
+            "attributes": {"ApproximateReceiveCount": "1", "MessageGroupId": "tests"},
             "messageAttributes": {},
             "eventSource": "aws:sqs",
             "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:tests",

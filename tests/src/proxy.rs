@@ -3,7 +3,10 @@
 
 use std::{
     fmt::Write,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -78,8 +81,10 @@ struct Shared {
     /// `host:port`.
     server: String,
     /// Which requests count.
-    counts: fn(&Parts) -> bool,
+    counts: Box<dyn Fn(&Parts) -> bool + Send + Sync>,
     armed: Mutex<Option<Armed>>,
+    /// Counted requests are answered with 429, and not passed on.
+    is_refusing: AtomicBool,
 }
 
 impl Shared {
@@ -112,14 +117,20 @@ impl FaultProxy {
     ///
     /// # Errors
     /// If there is no port for it.
-    pub async fn start(server: &str, counts: fn(&Parts) -> bool) -> Result<Self> {
+    pub async fn start(server: &str, counts: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Result<Self> {
         let server = server.strip_prefix("http://").context("the server's address starts with http://")?;
         let server = server.trim_end_matches('/').to_owned();
-        let shared = Arc::new(Shared { server, counts, armed: Mutex::default() });
+        let counts = Box::new(counts);
+        let shared = Arc::new(Shared { server, counts, armed: Mutex::default(), is_refusing: AtomicBool::new(false) });
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
         let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Ok(Self { url, shared, task })
+    }
+
+    /// Whether counted requests are refused from now on, as too many.
+    pub fn refuse(&self, whether: bool) {
+        self.shared.is_refusing.store(whether, Ordering::Relaxed);
     }
 
     /// Halts the next request, or one after `skip` others, at this point. Replaces what was asked for before.
@@ -156,6 +167,11 @@ async fn pass(shared: &Shared, request: Request<Incoming>) -> Result<Response<Fu
     // Written anew below, for the body as it is passed on.
     parts.headers.remove(TRANSFER_ENCODING);
     parts.headers.remove(CONTENT_LENGTH);
+    if shared.is_refusing.load(Ordering::Relaxed) && (shared.counts)(&parts) {
+        let refusal = r#"{"message":"Rate exceeded"}"#;
+        let answer = Response::builder().status(429).header("x-amzn-errortype", "LimitExceededException");
+        return Ok(answer.body(Full::new(Bytes::from(refusal)))?);
+    }
     let Some(halt) = shared.halt(&parts) else {
         return forward(&shared.server, parts, body).await;
     };

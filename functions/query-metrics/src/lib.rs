@@ -2,7 +2,7 @@
 
 use analytics_domain::access::Operation;
 use analytics_http::{ApiError, Incoming, Reply, json};
-use analytics_metrics::{AnswerOut, App, Questions, answer};
+use analytics_metrics::{AnswerOut, App, Questions, answer_all};
 use lambda_http::Request;
 use serde::Serialize;
 
@@ -20,9 +20,5 @@ pub async fn handle(app: &App, request: Request) -> Result<Reply, ApiError> {
     let principal = app.verifier.authorize(&request, Operation::QueryMetrics, now).await?;
     let body = Incoming::new(&request).object()?;
     let Questions { questions, query, known } = Questions::from_json(app, &principal.account_id, &body, now).await?;
-    let mut results = Vec::with_capacity(questions.len());
-    for question in questions {
-        results.push(answer(app, &principal.account_id, &known, question, &query).await?);
-    }
-    json(&Results { results })
+    json(&Results { results: answer_all(app, &principal.account_id, &known, &questions, &query).await? })
 }

@@ -55,8 +55,9 @@ impl News for LiveNews {
             if !self.watched.look_up(account_id, at).await {
                 continue;
             }
-            let Ok(message) = serde_json::to_string(&LiveMessage::Stored { at }) else { continue };
-            if let Err(error) = self.live.send_in_group(message, account_id).await {
+            let message = LiveMessage::Stored { account_id: account_id.into(), at };
+            let Ok(text) = serde_json::to_string(&message) else { continue };
+            if let Err(error) = self.live.send_in_group(text, &message.group()).await {
                 tracing::warn!(account.id = account_id, error.cause = %error, "those who watch are not told");
             }
         }

@@ -13,6 +13,7 @@ use analytics_domain::{
 };
 use analytics_dynamo::TableError;
 use analytics_sockets::SocketError;
+use futures_util::future::try_join_all;
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -33,8 +34,8 @@ pub struct Way {
 
 impl Way {
     fn of(account_id: &str, stream: &Stream, subscription: &Subscription) -> Self {
-        let Subscription { filter, event_names, fields, query, .. } = subscription;
-        let text = serde_json::to_string(&(stream, filter, event_names, fields, query)).unwrap_or_default();
+        let Subscription { filter, event_names, fields, query, queries, .. } = subscription;
+        let text = serde_json::to_string(&(stream, filter, event_names, fields, query, queries)).unwrap_or_default();
         let hash: String = Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         Self { stream: stream.clone(), place: format!("feed#{account_id}#{hash}") }
     }
@@ -56,25 +57,24 @@ impl<'a> Account<'a> {
     /// Tells what the messages tell to everybody whom it concerns.
     pub async fn tell(mut self, messages: &[LiveMessage<'_>], is_full: bool) -> Result<(), TableError> {
         self.end_those_whose_token_has().await;
-        let (mut newcomers, mut is_stale) = (BTreeSet::new(), false);
+        let (mut newcomers, mut is_stale) = (Vec::new(), false);
         for message in messages {
             match message {
-                LiveMessage::Opened { connection_id, .. } => {
-                    newcomers.extend(self.greet(connection_id, None).await?);
-                }
-                LiveMessage::Following { connection_id, stream, .. } => {
-                    newcomers.extend(self.greet(connection_id, Some(stream)).await?);
+                LiveMessage::Opened { connection_id, .. } => self.greet(connection_id).await?,
+                LiveMessage::Following { connection_id, streams, .. } => {
+                    let numbers = self.follow(connection_id, streams).await?;
+                    newcomers.extend(numbers.into_iter().map(|stream| (connection_id.to_string(), stream)));
                 }
                 LiveMessage::Stored { .. } => is_stale = true,
                 LiveMessage::Events { .. } => {}
             }
         }
         self.tell_events(messages, is_full).await?;
-        // The events have been told and counted: that metrics cannot be is no reason to tell them again.
+        // The events have been told and counted: that numbers cannot be is no reason to tell them again.
         if (is_stale || !newcomers.is_empty())
-            && let Err(error) = self.tell_metrics(is_stale, &newcomers).await
+            && let Err(error) = self.tell_numbers(is_stale, &newcomers).await
         {
-            tracing::warn!(account.id = self.id, error.cause = %error, "what is new in metrics is told later");
+            tracing::warn!(account.id = self.id, error.cause = %error, "what is new in numbers is told later");
         }
         Ok(())
     }
@@ -97,42 +97,72 @@ impl<'a> Account<'a> {
         self.connections.iter().filter(follows)
     }
 
-    /// Tells a client where its streams stand, or the one that it has asked for. Returns the metrics that it waits for.
-    async fn greet(&mut self, id: &str, only: Option<&Stream>) -> Result<Vec<(String, Stream)>, TableError> {
-        let now = (self.app.now)();
-        let is_there = |connection: &&Connection| connection.id == id && connection.left_at.is_none();
-        let Some(connection) = self.connections.iter().find(is_there).cloned() else { return Ok(Vec::new()) };
-        let (mut frames, mut metrics) = (Vec::new(), Vec::new());
-        if only.is_none() {
-            until_open(self.app, id).await;
-            let ready = Frame::Ready {
-                connection_id: id,
-                account_id: self.id,
-                role: connection.role.name(),
-                token_expires_at: time::format(connection.token_expires_at),
-                streams: connection.subscriptions.keys().map(Stream::to_string).collect(),
-            };
-            frames.push(ready.to_json());
+    /// Tells a client that it is known, and where its streams stand.
+    async fn greet(&mut self, id: &str) -> Result<(), TableError> {
+        let Some(connection) = self.find(id) else { return Ok(()) };
+        until_open(self.app, id).await;
+        let ready = Frame::Ready {
+            connection_id: id,
+            account_id: self.id,
+            role: connection.role.name(),
+            token_expires_at: time::format(connection.token_expires_at),
+            streams: connection.subscriptions.keys().map(Stream::to_string).collect(),
+        };
+        self.send_to(id, vec![ready.to_json()]).await;
+        let (events, numbers): (Vec<_>, Vec<_>) =
+            connection.subscriptions.into_keys().partition(|stream| *stream == Stream::Analytics);
+        self.follow(id, &events).await?;
+        if !numbers.is_empty() {
+            self.pass_on(id, numbers).await;
         }
-        for (stream, subscription) in &connection.subscriptions {
-            if subscription.begun || only.is_some_and(|only| only != stream) {
-                continue;
-            }
-            let name = stream.to_string();
-            frames.push(Frame::Subscribed { stream: &name }.to_json());
-            match stream {
-                Stream::Analytics => frames.extend(self.standing(stream, subscription, now).await?),
-                Stream::Metric(_) => metrics.push((id.to_owned(), stream.clone())),
-            }
-            self.app.connections.begin(self.id, id, stream, subscription).await?;
+        Ok(())
+    }
+
+    /// Has numbers asked by a call that is there for it.
+    async fn pass_on(&mut self, id: &str, streams: Vec<Stream>) {
+        let (account_id, connection_id) = (self.id.into(), id.into());
+        let message = LiveMessage::Following { account_id, connection_id, streams, at: (self.app.now)() };
+        let text = serde_json::to_string(&message).unwrap_or_default();
+        if let Err(error) = self.app.live.send_in_group(text, &message.group()).await {
+            tracing::warn!(connection.id = id, error.cause = %error, "streams do not begin");
+            let error = Frame::Error { code: "unavailable", detail: "numbers cannot be followed now: subscribe again" };
+            self.send_to(id, vec![error.to_json()]).await;
         }
+    }
+
+    /// Tells a client that it follows streams, and where one of events stands. Returns those of numbers, for which it waits.
+    async fn follow(&mut self, id: &str, streams: &[Stream]) -> Result<Vec<Stream>, TableError> {
+        let Some(connection) = self.find(id) else { return Ok(Vec::new()) };
+        let subscription = |stream: &Stream| connection.subscriptions.get(stream).filter(|one| !one.begun);
+        let new = streams.iter().filter_map(|stream| Some((stream, subscription(stream)?)));
+        let new: Vec<(&Stream, &Subscription)> = new.collect();
+        let mut frames = Vec::new();
+        for (stream, subscription) in &new {
+            frames.push(Frame::Subscribed { stream: &stream.to_string() }.to_json());
+            if **stream == Stream::Analytics {
+                frames.extend(self.standing(stream, subscription, (self.app.now)()).await?);
+            }
+        }
+        let begin = |(stream, subscription)| self.app.connections.begin(self.id, id, stream, subscription);
+        try_join_all(new.iter().copied().map(begin)).await?;
         for mine in self.connections.iter_mut().filter(|other| other.id == id) {
-            let begins = mine.subscriptions.iter_mut().filter(|(stream, _)| only.is_none_or(|only| only == *stream));
-            begins.for_each(|(_, subscription)| subscription.begun = true);
+            let begun = mine.subscriptions.iter_mut().filter(|(stream, _)| new.iter().any(|(one, _)| one == stream));
+            begun.for_each(|(_, subscription)| subscription.begun = true);
         }
+        let numbers = new.iter().map(|(stream, _)| (*stream).clone()).filter(|stream| *stream != Stream::Analytics);
+        let numbers = numbers.collect();
+        self.send_to(id, frames).await;
+        Ok(numbers)
+    }
+
+    fn find(&self, id: &str) -> Option<Connection> {
+        let is_there = |connection: &&Connection| connection.id == id && connection.left_at.is_none();
+        self.connections.iter().find(is_there).cloned()
+    }
+
+    async fn send_to(&mut self, id: &str, frames: Vec<String>) {
         let frames = frames.into_iter().map(Arc::from).collect();
-        self.send(vec![Parcel { connection_id: id.to_owned(), frames }], None).await;
-        Ok(metrics)
+        self.send(vec![Parcel { connection_id: id.to_owned(), frames }]).await;
     }
 
     /// Where a stream of events stands, or what was missed of it.
@@ -160,9 +190,10 @@ impl<'a> Account<'a> {
     async fn tell_events(&mut self, messages: &[LiveMessage<'_>], is_full: bool) -> Result<(), TableError> {
         let ways = self.ways();
         let ways = ways.into_iter().filter(|(way, _)| way.stream == Stream::Analytics);
-        let mut feeds: Vec<(Way, Feed)> = ways.map(|(way, subscription)| (way, Feed::new(subscription))).collect();
+        let mut feeds: Vec<(Way, Feed)> =
+            ways.map(|(way, subscription)| (way, Feed::new(subscription, self.app.most))).collect();
         for message in messages {
-            let LiveMessage::Events { sealed } = message else { continue };
+            let LiveMessage::Events { sealed, .. } = message else { continue };
             if let Err(error) = take(&mut feeds, sealed) {
                 tracing::error!(account.id = self.id, error.cause = %error, "no sealed batch");
             }
@@ -173,32 +204,42 @@ impl<'a> Account<'a> {
             let head = self.app.feeds.head(&way.place).await?;
             heads.push(head.unwrap_or_else(|| Head::new((self.app.now)())));
         }
-        let due = heads.iter().map(|head| head.at + self.app.interval).max().unwrap_or(0);
         // More than one call can take is told at once: others wait behind it.
-        let wait = due - (self.app.now)();
-        if !is_full && wait > 0 {
-            tokio::time::sleep(Duration::from_millis(wait.min(self.app.interval).unsigned_abs())).await;
+        if !is_full {
+            self.wait_since(heads.iter().map(|head| head.at).max().unwrap_or(0)).await;
         }
         for ((way, feed), head) in feeds.iter().zip(heads) {
             let now = (self.app.now)();
             let stream = way.stream.to_string();
             let (text, head) = feed.frame(&stream, &head, now);
             let frame: Arc<str> = text.as_str().into();
-            let parcels = self.followers(way).map(|connection| {
+            let parcels = self.followers(way).filter_map(|connection| {
+                if self.app.memory().laggards.rests(&connection.id, now) {
+                    self.app.memory().laggards.miss(&connection.id, &stream, feed.come());
+                    return None;
+                }
                 let mut frames = self.notices(connection, now);
-                if let Some(dropped) = self.app.memory().dropped.remove(&connection.id) {
+                if let Some(dropped) = self.app.memory().laggards.missed(&connection.id, &stream) {
                     frames.push(Frame::Lagged { stream: &stream, dropped }.to_json().into());
                 }
                 frames.push(Arc::clone(&frame));
-                Parcel { connection_id: connection.id.clone(), frames }
+                Some(Parcel { connection_id: connection.id.clone(), frames })
             });
             let parcels = parcels.collect();
-            self.send(parcels, Some(feed.come())).await;
+            self.send_of(&stream, parcels, feed.come()).await;
             // Both or none: a frame that no head knows of is not missed, since its events come again.
             self.app.feeds.add_frame(&way.place, head.seq, &text, now).await?;
             self.app.feeds.set_head(&way.place, &head, now).await?;
         }
         Ok(())
+    }
+
+    /// Waits until an interval has passed since the last frame.
+    pub async fn wait_since(&self, last: i64) {
+        let wait = last + self.app.interval - (self.app.now)();
+        if wait > 0 {
+            tokio::time::sleep(Duration::from_millis(wait.min(self.app.interval).unsigned_abs())).await;
+        }
     }
 
     /// What is to be said to a client before its next frame.
@@ -223,28 +264,40 @@ impl<'a> Account<'a> {
         }
     }
 
-    /// Sends frames, and takes note of clients that they do not reach: that they have gone, or how many events they miss.
-    /// Returns whether all who are there were reached.
-    pub async fn send(&mut self, parcels: Vec<Parcel>, events: Option<u64>) -> bool {
-        let mut reached_all = true;
+    /// Sends the frames of a stream, in which there are so many events, and takes note of who misses them.
+    pub async fn send_of(&mut self, stream: &str, parcels: Vec<Parcel>, events: u64) {
+        let ids: Vec<String> = parcels.iter().map(|parcel| parcel.connection_id.clone()).collect();
+        let unreached = self.send(parcels).await;
+        let mut memory = self.app.memory();
+        for id in ids {
+            if unreached.contains(&id) {
+                memory.laggards.miss(&id, stream, events);
+            } else {
+                memory.laggards.reached(&id);
+                memory.laggards.made_up(&id, stream);
+            }
+        }
+    }
+
+    /// Sends frames, and takes note of clients that have gone. Returns those that are there and were not reached.
+    async fn send(&mut self, parcels: Vec<Parcel>) -> BTreeSet<String> {
+        let mut unreached = BTreeSet::new();
         for (id, error) in post(&self.app.sockets, parcels).await {
+            let now = (self.app.now)();
             match error {
                 SocketError::Gone => {
-                    let now = (self.app.now)();
                     leave(self.app, self.id, &id, now).await;
                     let gone = self.connections.iter_mut().filter(|connection| connection.id == id);
                     gone.for_each(|connection| connection.left_at = Some(now));
                 }
                 SocketError::Busy(cause) => {
                     tracing::info!(connection.id = id, error.cause = cause, "a frame was dropped");
-                    reached_all = false;
-                    if let Some(events) = events {
-                        *self.app.memory().dropped.entry(id).or_default() += events;
-                    }
+                    self.app.memory().laggards.failed(&id, now);
+                    unreached.insert(id);
                 }
             }
         }
-        reached_all
+        unreached
     }
 }
 

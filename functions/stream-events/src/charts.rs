@@ -1,15 +1,13 @@
-//! The metrics that somebody follows, answered anew when something has come.
+//! The numbers that somebody follows, asked anew when something has come.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
-use analytics_domain::{
-    live::{Connection, Frame, Head, Stream, Subscription},
-    metric::QueryDraft,
-};
+use analytics_domain::live::{Connection, Frame, Head, Stream, Subscription};
 use analytics_dynamo::TableError;
-use analytics_http::ApiError;
-use analytics_metrics::{App as Metrics, Question, answer};
-use serde_json::Value;
+use analytics_http::{ApiError, FieldError};
+use analytics_metrics::{App as Metrics, Question, Questions, answer, answer_all};
+use futures_util::future::try_join_all;
+use serde_json::{Value, json};
 
 use crate::{
     account::{Account, Way},
@@ -17,29 +15,35 @@ use crate::{
 };
 
 impl Account<'_> {
-    /// Asks what is followed, once for all who follow it so, and tells them what is new in it. `newcomers` are told all of it.
-    pub async fn tell_metrics(
-        &mut self,
-        is_stale: bool,
-        newcomers: &BTreeSet<(String, Stream)>,
-    ) -> Result<(), TableError> {
-        let ways: Vec<(Way, Subscription)> = self
-            .ways()
-            .into_iter()
-            .filter(|(way, _)| way.stream != Stream::Analytics)
-            .map(|(way, subscription)| (way, subscription.clone()))
-            .collect();
-        for (way, subscription) in ways {
-            let is_new = |connection: &&Connection| newcomers.contains(&(connection.id.clone(), way.stream.clone()));
-            let followers: Vec<&Connection> = self.followers(&way).collect();
-            let (new, old): (Vec<&Connection>, Vec<&Connection>) = followers.iter().partition(|one| is_new(one));
-            if new.is_empty() && (old.is_empty() || !is_stale) {
-                continue;
-            }
-            let stream = way.stream.to_string();
-            let Stream::Metric(metric_id) = &way.stream else { continue };
+    /// Asks what is followed, once for all who follow it so, and tells them what is new in it. `newcomers` are told all of it, in
+    /// their order.
+    pub async fn tell_numbers(&mut self, is_stale: bool, newcomers: &[(String, Stream)]) -> Result<(), TableError> {
+        let is_new = |way: &Way, one: &Connection| newcomers.contains(&(one.id.clone(), way.stream.clone()));
+        let is_wanted = |way: &Way| self.followers(way).any(|one| is_stale || is_new(way, one));
+        let ways = self.ways().into_iter().filter(|(way, _)| way.stream != Stream::Analytics && is_wanted(way));
+        let mut ways: Vec<(Way, Subscription)> = ways.map(|(way, subscription)| (way, subscription.clone())).collect();
+        ways.sort_by_key(|(way, _)| newcomers.iter().position(|(_, stream)| *stream == way.stream));
+        let heads = try_join_all(ways.iter().map(|(way, _)| self.app.feeds.head(&way.place))).await?;
+        let heads: Vec<Head> = heads.into_iter().map(|head| head.unwrap_or_else(|| Head::new(0))).collect();
+        if newcomers.is_empty() {
+            self.wait_since(heads.iter().map(|head| head.at).max().unwrap_or(0)).await;
+        }
+        // One after the other: each takes several statements at once.
+        for ((way, subscription), head) in ways.iter().zip(heads) {
+            let asked_at = (self.app.now)();
+            let told = ask(&self.app.metrics, self.id, &way.stream, subscription, asked_at).await;
             let now = (self.app.now)();
-            let told = ask(&self.app.metrics, self.id, metric_id, subscription.query.clone(), now).await;
+            let stream = way.stream.to_string();
+            let (new, old): (Vec<&Connection>, Vec<&Connection>) =
+                self.followers(way).partition(|one| is_new(way, one));
+            // Who has been told before is told again only what has come since; who has missed that, everything.
+            let old = if is_stale { old } else { Vec::new() };
+            let (resting, old): (Vec<&Connection>, Vec<&Connection>) =
+                old.into_iter().partition(|one| self.app.memory().laggards.rests(&one.id, now));
+            resting.iter().for_each(|one| self.app.memory().laggards.miss(&one.id, &stream, 0));
+            let (behind, old): (Vec<&Connection>, Vec<&Connection>) =
+                old.into_iter().partition(|one| self.app.memory().laggards.missed(&one.id, &stream).is_some());
+            let new = [new, behind].concat();
             let mut is_over = false;
             let (delta, whole) = match told {
                 Err(error) => {
@@ -49,12 +53,11 @@ impl Account<'_> {
                     }
                     // What makes no sense now will not make sense later.
                     is_over = error.status.is_client_error();
-                    let detail = if is_over { &error.detail } else { "it will be tried again" };
-                    let text = Frame::StreamError { stream: &stream, code: error.code, detail }.to_json();
+                    let detail = if is_over { words(&error) } else { "it will be tried again".to_owned() };
+                    let text = Frame::StreamError { stream: &stream, code: error.code, detail: &detail }.to_json();
                     (Some(text.clone()), Some(text))
                 }
                 Ok(answer) => {
-                    let head = self.app.feeds.head(&way.place).await?.unwrap_or_else(|| Head::new(0));
                     let (delta, whole, seq) = {
                         let mut memory = self.app.memory();
                         let chart = memory.charts.entry(way.place.clone()).or_default();
@@ -77,10 +80,7 @@ impl Account<'_> {
             };
             let parcels = [parcels(&old, delta), parcels(&new, whole)].concat();
             let ends: Vec<String> = parcels.iter().filter(|_| is_over).map(|one| one.connection_id.clone()).collect();
-            if !self.send(parcels, None).await {
-                // What somebody has missed is not told again as a difference: all is.
-                self.app.memory().charts.remove(&way.place);
-            }
+            self.send_of(&stream, parcels, 0).await;
             for id in ends {
                 self.app.connections.unsubscribe(self.id, &id, &way.stream).await?;
             }
@@ -89,10 +89,35 @@ impl Account<'_> {
     }
 }
 
-async fn ask(metrics: &Metrics, account_id: &str, id: &str, draft: QueryDraft, now: i64) -> Result<Value, ApiError> {
-    let query = draft.settle(now, metrics.retention_days).map_err(ApiError::invalid_parameters)?;
-    let known = metrics.known(account_id, Some(id), &query, now).await?;
-    let question = Question::of_metric(&known.metrics, id)?;
-    let answer = answer(metrics, account_id, &known, question, &query).await?;
-    serde_json::to_value(&answer).map_err(ApiError::internal)
+/// What is wrong with a question, in one line.
+fn words(error: &ApiError) -> String {
+    let place = |one: &FieldError| one.pointer.clone().or_else(|| one.parameter.clone()).unwrap_or_default();
+    let errors: Vec<String> = error.errors.iter().map(|one| format!("{}: {}", place(one), one.detail)).collect();
+    if errors.is_empty() { error.detail.clone() } else { errors.join("; ") }
+}
+
+async fn ask(
+    metrics: &Metrics,
+    account_id: &str,
+    stream: &Stream,
+    subscription: &Subscription,
+    now: i64,
+) -> Result<Value, ApiError> {
+    let draft = subscription.query.clone();
+    let answer = match stream {
+        Stream::Analytics => return Err(ApiError::internal("events are no numbers")),
+        Stream::Metric(id) => {
+            let query = draft.settle(now, metrics.retention_days).map_err(ApiError::invalid_parameters)?;
+            let known = metrics.known(account_id, Some(id), &query, now).await?;
+            let question = Question::of_metric(&known.metrics, id)?;
+            serde_json::to_value(answer(metrics, account_id, &known, question, &query).await?)
+        }
+        Stream::Query(_) => {
+            let asked = Questions::of_list(metrics, account_id, draft, subscription.queries.clone(), now).await?;
+            let Questions { questions, query, known } = asked;
+            let results = answer_all(metrics, account_id, &known, &questions, &query).await?;
+            serde_json::to_value(results).map(|results| json!({"results": results}))
+        }
+    };
+    answer.map_err(ApiError::internal)
 }

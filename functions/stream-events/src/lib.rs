@@ -1,23 +1,26 @@
 //! SQS `live` → WebSocket frames.
 //!
-//! The queue is a FIFO with a group for each account, so one call at a time streams for an account, in order. Where each feed
-//! stands, and what it has told lately, is in the table: any process can go on.
+//! The queue is a FIFO with two groups for each account, so one call at a time streams events for an account, in order, and
+//! another asks the numbers that are followed. Where each feed stands, and what it has told lately, is in the table: any
+//! process can go on.
 //!
 //! The first event after a pause is sent at once. A call that comes sooner than an interval after the last frame waits, while
 //! what comes meanwhile waits in the queue.
 
 mod account;
 mod charts;
+mod laggards;
 mod post;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    num::NonZero,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use analytics_domain::live::{Chart, LiveMessage};
 use analytics_dynamo::{ConnectionTable, FeedTable};
-use analytics_messaging::{Message, PartialFailure, SqsBatch};
+use analytics_messaging::{Message, PartialFailure, Queue, SqsBatch};
 use analytics_metrics::App as Metrics;
 use analytics_platform::{
     aws,
@@ -27,7 +30,10 @@ use analytics_sockets::Sockets;
 use futures_util::future::join_all;
 
 use account::Account;
+use laggards::Laggards;
 
+/// Events that wait for a frame unless a setting says otherwise.
+const MOST: NonZero<usize> = NonZero::new(50).unwrap();
 /// Messages in a full batch: there are more where it came from.
 const FULL: usize = 10;
 
@@ -37,8 +43,12 @@ pub struct App {
     feeds: FeedTable,
     metrics: Metrics,
     sockets: Sockets,
+    /// Back to this function, to another group.
+    live: Queue,
     /// Milliseconds between two frames.
     interval: i64,
+    /// Events that wait for a frame at most.
+    most: usize,
     /// Epoch milliseconds.
     now: fn() -> i64,
     memory: Mutex<Memory>,
@@ -50,8 +60,8 @@ pub struct App {
 struct Memory {
     /// The last answers of metrics, by their place in the table.
     charts: HashMap<String, Chart>,
-    /// Events that did not reach a client.
-    dropped: HashMap<String, u64>,
+    /// Clients that do not keep up.
+    laggards: Laggards,
     /// What clients have been told once.
     noticed: HashSet<(String, i64)>,
 }
@@ -60,8 +70,9 @@ struct Memory {
 const REMEMBERED: usize = 1_000;
 
 impl App {
-    /// Reads `CONNECTIONS_TABLE`, `STREAM_INTERVAL_MS` (between two frames), and the keys of [`Metrics::from_lookup`],
-    /// [`aws::sdk_config`] and [`Sockets::from_lookup`].
+    /// Reads `CONNECTIONS_TABLE`, `LIVE_QUEUE_URL`, `STREAM_INTERVAL_MS` (between two frames), `STREAM_BUFFER_SIZE` (events that wait
+    /// for one at most), and the keys of
+    /// [`Metrics::from_lookup`], [`aws::sdk_config`] and [`Sockets::from_lookup`].
     ///
     /// # Errors
     /// Names the key that is missing or wrong.
@@ -73,7 +84,9 @@ impl App {
             feeds: FeedTable::new(&sdk, table),
             metrics: Metrics::from_lookup(lookup)?,
             sockets: Sockets::from_lookup(&sdk, lookup)?,
+            live: Queue::new(&sdk, lookup.required("LIVE_QUEUE_URL")?),
             interval: lookup.parsed("STREAM_INTERVAL_MS", 250, "a number of milliseconds")?,
+            most: lookup.parsed("STREAM_BUFFER_SIZE", MOST, "1 or more")?.get(),
             now: analytics_platform::now_millis,
             memory: Mutex::default(),
         })
@@ -81,7 +94,7 @@ impl App {
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        if memory.charts.len() + memory.dropped.len() + memory.noticed.len() > REMEMBERED {
+        if memory.charts.len() + memory.laggards.len() + memory.noticed.len() > REMEMBERED {
             *memory = Memory::default();
         }
         memory
@@ -91,16 +104,19 @@ impl App {
 /// Streams what the messages tell to everybody who watches.
 pub async fn handle(app: &App, batch: SqsBatch) -> PartialFailure {
     let is_full = batch.records.len() >= FULL;
-    let mut by_account: BTreeMap<&str, Vec<&Message>> = BTreeMap::new();
+    let mut groups: BTreeMap<&str, (Vec<&Message>, Vec<LiveMessage<'_>>)> = BTreeMap::new();
     for message in &batch.records {
-        by_account.entry(&message.attributes.message_group_id).or_default().push(message);
+        match serde_json::from_str::<LiveMessage<'_>>(&message.body) {
+            Ok(parsed) => {
+                let (messages, all) = groups.entry(&message.attributes.message_group_id).or_default();
+                messages.push(message);
+                all.push(parsed);
+            }
+            Err(error) => tracing::error!(error.cause = %error, "no live message"),
+        }
     }
-    let accounts = by_account.into_iter().map(|(account_id, messages)| async move {
-        let parsed = messages.iter().filter_map(|message| {
-            let parsed = serde_json::from_str::<LiveMessage<'_>>(&message.body);
-            parsed.inspect_err(|error| tracing::error!(error.cause = %error, "no live message")).ok()
-        });
-        let parsed: Vec<LiveMessage<'_>> = parsed.collect();
+    let groups = groups.into_values().map(|(messages, parsed)| async move {
+        let account_id = parsed.first().map_or("", LiveMessage::account_id);
         let told = async { Account::load(app, account_id).await?.tell(&parsed, is_full).await };
         match told.await {
             Ok(()) => Vec::new(),
@@ -110,5 +126,5 @@ pub async fn handle(app: &App, batch: SqsBatch) -> PartialFailure {
             }
         }
     });
-    join_all(accounts).await.into_iter().flatten().collect()
+    join_all(groups).await.into_iter().flatten().collect()
 }

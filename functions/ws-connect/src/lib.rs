@@ -58,8 +58,8 @@ async fn connect(app: &App, event: &SocketEvent) -> Result<(), Refused> {
     }
     let noted = app.connections.add(&connection).await;
     noted.map_err(|error| refused(503, "dependency_unavailable", &error.to_string()))?;
-    let opened = LiveMessage::Opened { connection_id: (&*connection.id).into(), at: now };
-    app.announce(&connection.account_id, &opened).await
+    let (account_id, connection_id) = ((&*connection.account_id).into(), (&*connection.id).into());
+    app.announce(&LiveMessage::Opened { account_id, connection_id, at: now }).await
 }
 
 fn refused(status: u16, code: &'static str, detail: &str) -> Refused {

@@ -1,7 +1,7 @@
 //! `$default`: what a client says. Answers that must come in the order of a stream's frames are given by `stream-events`.
 
 use analytics_domain::{
-    live::{Action, Connection, Frame, LiveMessage, STREAMS},
+    live::{Action, Connection, Frame, LiveMessage, STREAMS, Stream},
     time,
 };
 use analytics_dynamo::Added;
@@ -74,16 +74,22 @@ async fn act(app: &App, id: &str, body: &str) -> Result<Vec<String>, Refused> {
             app.connections.unsubscribe(&connection.account_id, id, &stream).await.map_err(unavailable)?;
             Ok(vec![Frame::Unsubscribed { stream: &stream.to_string() }.to_json()])
         }
-        Action::Subscribe(stream, subscription) => {
-            if !connection.role.may(stream.operation()) {
+        Action::Subscribe(streams) => {
+            if let Some(stream) =
+                streams.iter().map(|(stream, _)| stream).find(|stream| !connection.role.may(stream.operation()))
+            {
                 let detail = format!("the role {} may not follow {stream}", connection.role.name());
                 return Err(refused(403, "role_forbidden", detail));
             }
-            let added = app.connections.subscribe(&connection.account_id, id, &stream, &subscription).await;
-            match added.map_err(unavailable)? {
+            match app.connections.subscribe(&connection, &streams).await.map_err(unavailable)? {
                 Added::Yes => {
-                    let following = LiveMessage::Following { connection_id: id.into(), stream, at: now };
-                    app.announce(&connection.account_id, &following).await.map(|()| Vec::new())
+                    let (events, numbers) =
+                        streams.into_iter().map(|(stream, _)| stream).partition(|stream| *stream == Stream::Analytics);
+                    for streams in [events, numbers].into_iter().filter(|streams: &Vec<Stream>| !streams.is_empty()) {
+                        let (account_id, connection_id) = ((&*connection.account_id).into(), id.into());
+                        app.announce(&LiveMessage::Following { account_id, connection_id, streams, at: now }).await?;
+                    }
+                    Ok(Vec::new())
                 }
                 Added::TooMany => {
                     Err(refused(400, "too_many_streams", format!("a connection follows {STREAMS} streams at most")))

@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use crate::config::{Config, REGION};
 use crate::steps::step;
-use crate::{install, run};
+use crate::{install, run, web};
 
 const DENY_VERSION: &str = "0.20.2";
 const MACHETE_VERSION: &str = "0.9.2";
@@ -18,6 +18,7 @@ const NO_NETWORK: &str = "failed to fetch advisory database";
 /// Runs every check, whatever the others say.
 pub fn check(config: &Config) -> Result<ExitCode> {
     install::install_python_tools(config)?;
+    web::build(config)?;
     let machete = install::install_cargo_tool(config, "cargo-machete", MACHETE_VERSION)?;
     let deny = install::install_cargo_tool(config, "cargo-deny", DENY_VERSION)?;
     let mut passed = true;

@@ -61,7 +61,9 @@ pub fn describe(config: &Config) -> Result<String> {
     let outputs = deploy::current(config)?;
     let key = SigningKey::load(config)?;
     let url = outputs.api_url(config);
+    let viewer = key.token(&TokenRequest::new(DEMO_ACCOUNT, "viewer"))?;
     let mut text = format!("API       {url}\nSettings  {}\n", config.env_file().display());
+    writeln!(text, "\nDashboard of account {DEMO_ACCOUNT}:\n{url}/#token={viewer}")?;
     writeln!(text, "\nTokens of account {DEMO_ACCOUNT}, for 30 days:")?;
     for role in ["ingest", "viewer", "analyst", "admin"] {
         writeln!(text, "{role:10}{}", key.token(&TokenRequest::new(DEMO_ACCOUNT, role))?)?;

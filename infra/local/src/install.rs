@@ -101,19 +101,23 @@ pub fn install_cargo_tool(config: &Config, name: &str, version: &str) -> Result<
 
 /// Installs into a folder, unless it was done for the same contents before.
 fn once(folder: &Path, contents: &str, install: impl FnOnce() -> Result<()>) -> Result<()> {
-    let stamp = folder.with_extension("installed");
+    once_at(&folder.with_extension("installed"), contents, install)
+}
+
+/// Makes something, unless the stamp says that it was made of the same contents before.
+pub fn once_at(stamp: &Path, contents: &str, make: impl FnOnce() -> Result<()>) -> Result<()> {
     let wanted = hex(&Sha256::digest(contents));
-    let done = || fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted);
+    let done = || fs::read_to_string(stamp).is_ok_and(|made| made == wanted);
     if done() {
         return Ok(());
     }
-    // A dev and a test stack may start at the same time: one installs, the other waits and finds it done.
-    fs::create_dir_all(folder.parent().context("tools need a folder")?)?;
-    let lock = File::create(folder.with_extension("lock"))?;
+    // A dev and a test stack may start at the same time: one makes it, the other waits and finds it done.
+    fs::create_dir_all(stamp.parent().context("a stamp needs a folder")?)?;
+    let lock = File::create(stamp.with_extension("lock"))?;
     lock.lock()?;
     if !done() {
-        install()?;
-        fs::write(&stamp, &wanted)?;
+        make()?;
+        fs::write(stamp, &wanted)?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::config::Config;
 use crate::keys::SigningKey;
 use crate::steps::{step, step_async};
-use crate::{artifacts, clickhouse, demo, deploy, emulator, environment, install};
+use crate::{artifacts, clickhouse, demo, deploy, emulator, environment, install, web};
 
 /// Brings everything up; what is up already stays as it is.
 pub async fn up(config: &Config) -> Result<()> {
@@ -46,6 +46,7 @@ pub async fn dev(config: &Config) -> Result<()> {
     let mut terminated = signal(SignalKind::terminate())?;
     let result = up_with_demo_data(config).await;
     if result.is_ok() {
+        let _sending = demo::send_on(config)?;
         println!("\n{}", environment::describe(config)?);
         println!("Ctrl-C stops everything; data stays in {}.", config.state.display());
         tokio::select! {
@@ -66,7 +67,7 @@ async fn up_with_demo_data(config: &Config) -> Result<()> {
 fn prepare(config: &Config) -> Result<()> {
     thread::scope(|scope| {
         let installing = scope.spawn(|| install::install(config));
-        let built = artifacts::build(config);
+        let built = web::build(config).and_then(|()| artifacts::build(config));
         let installed = installing.join().unwrap_or_else(|_| Err(anyhow!("the installation broke off")));
         built.and(installed)
     })

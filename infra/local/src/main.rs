@@ -24,6 +24,7 @@ mod run;
 mod steps;
 mod suite;
 mod watch;
+mod web;
 
 use std::env;
 use std::process::ExitCode;
@@ -42,6 +43,7 @@ stack start-clickhouse  start the ClickHouse of a running stack again, after it 
 stack redrive    send what is in the dead-letter queue back to the queue it came from
 stack watch      rebuild and serve the functions on every change, against the running stack
 stack invoke     NAME: hand a function its sample of events/ while `stack watch` runs
+stack web        build the dashboard, which the function get-dashboard holds
 stack package    arm64|x86_64: build the functions as they are deployed, into target/lambda
 stack env        print the settings of the running stack
 stack test       run every test against a fresh stack of their own
@@ -76,6 +78,7 @@ async fn run(arguments: &[String]) -> Result<ExitCode> {
             package::package(&config, &options[0])?;
         }
         _ if !options.is_empty() => bail!("{command} takes no options"),
+        "web" => web::build(&config)?,
         "up" => {
             lifecycle::up(&config).await?;
             println!("\n{}", environment::describe(&config)?);

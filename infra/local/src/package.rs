@@ -7,11 +7,12 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 
 use crate::config::Config;
-use crate::{artifacts, install};
+use crate::{artifacts, install, web};
 
 /// Builds every function with `cargo lambda build`, which links by zig so that the host's glibc does not matter.
 pub fn package(config: &Config, architecture: &str) -> Result<()> {
     install::install_python_tools(config)?;
+    web::build(config)?;
     let path = env::join_paths(iter::once(config.python_tool("")).chain(env::split_paths(&config.search_path)))?;
     let mut build = Command::new(config.python_tool("cargo-lambda"));
     build.args(["lambda", "build", "--release", if architecture == "arm64" { "--arm64" } else { "--x86-64" }]);

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::config::Config;
 use crate::keys::SigningKey;
 use crate::steps::step;
-use crate::{deploy, environment, lifecycle};
+use crate::{deploy, environment, lifecycle, web};
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Count {
@@ -39,9 +39,14 @@ async fn run_on_fresh_stack(config: &Config) -> Result<Count> {
     cargo
         .args(["test", "--workspace", "--no-fail-fast"])
         .current_dir(&config.root)
-        .envs(variables)
+        .envs(variables.iter().cloned())
         .env("STACK_ENV", config.env_file());
-    run_and_count(&mut cargo)
+    let mut count = run_and_count(&mut cargo)?;
+    for mut tests in web::tests(config, &variables)? {
+        let more = run_and_count(&mut tests)?;
+        count = Count { passed: count.passed + more.passed, failed: count.failed + more.failed };
+    }
+    Ok(count)
 }
 
 /// What a former run left. Only what a stack makes: the folder is a setting, and may hold other things.
@@ -61,8 +66,8 @@ fn forget(config: &Config) -> Result<()> {
     Ok(())
 }
 
-fn run_and_count(cargo: &mut Command) -> Result<Count> {
-    let mut child = cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+fn run_and_count(tests: &mut Command) -> Result<Count> {
+    let mut child = tests.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
     let mut count = Count::default();
     for line in BufReader::new(child.stdout.take().context("no output")?).lines() {
         let line = line?;
@@ -79,11 +84,26 @@ fn run_and_count(cargo: &mut Command) -> Result<Count> {
     Ok(count)
 }
 
-/// Of `test result: ok. 3 passed; 0 failed; 0 ignored; …`.
+/// Of cargo's `test result: ok. 3 passed; 0 failed; 0 ignored; …`, node's `# pass 3` and `ℹ pass 3`, and Playwright's `  3 passed (1.2s)`.
 fn read_result(line: &str) -> Option<Count> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    match *words.as_slice() {
+        ["#" | "ℹ", what, number] => return counted(what, number),
+        [number, what, ..] if line.starts_with("  ") => return counted(what, number),
+        _ => {}
+    }
     let numbers = line.strip_prefix("test result: ")?.split_once(". ")?.1;
     let number = |name: &str| numbers.split("; ").find_map(|part| part.strip_suffix(name)?.trim().parse().ok());
     Some(Count { passed: number(" passed")?, failed: number(" failed")? })
+}
+
+fn counted(what: &str, number: &str) -> Option<Count> {
+    let number = number.parse().ok()?;
+    match what {
+        "pass" | "passed" => Some(Count { passed: number, failed: 0 }),
+        "fail" | "failed" => Some(Count { passed: 0, failed: number }),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -95,6 +115,10 @@ mod tests {
         let line = "test result: FAILED. 12 passed; 3 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.02s";
         assert_eq!(read_result(line), Some(Count { passed: 12, failed: 3 }));
         assert_eq!(read_result("test passed_result ... ok"), None);
+        assert_eq!(read_result("  4 passed (12.3s)"), Some(Count { passed: 4, failed: 0 }));
+        assert_eq!(read_result("  1 failed"), Some(Count { passed: 0, failed: 1 }));
+        assert_eq!(read_result("# fail 2"), Some(Count { passed: 0, failed: 2 }));
+        assert_eq!(read_result("  4 of them passed"), None);
     }
 
     #[test]

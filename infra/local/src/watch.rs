@@ -8,10 +8,11 @@ use anyhow::Result;
 
 use crate::config::Config;
 use crate::keys::SigningKey;
-use crate::{deploy, environment};
+use crate::{deploy, environment, web};
 
 /// Becomes `cargo lambda watch`; answers only when that cannot be started.
 pub fn watch(config: &Config) -> Result<()> {
+    web::build(config)?;
     let (outputs, key) = (deploy::current(config)?, SigningKey::load(config)?);
     let tools = config.python_tool("");
     let path = env::join_paths(iter::once(tools).chain(env::split_paths(&config.search_path)))?;

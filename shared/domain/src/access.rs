@@ -63,6 +63,8 @@ pub enum Operation {
     GetHealth,
     GetOpenapi,
     GetAsyncapi,
+    GetDashboard,
+    GetDashboardFile,
 }
 
 /// Who may call a route.
@@ -85,11 +87,11 @@ pub struct Route {
 }
 
 /// Every route of the HTTP API.
-pub const ROUTES: [Route; 13] = {
+pub const ROUTES: [Route; 15] = {
     use Access::{Everyone, Roles};
     use Operation::{
-        CreateMetric, DeleteMetric, GetAsyncapi, GetHealth, GetMetric, GetMetricData, GetOpenapi, ListMetrics,
-        QueryMetrics, SearchEvents, TrackEvent, TrackEvents, UpdateMetric,
+        CreateMetric, DeleteMetric, GetAsyncapi, GetDashboard, GetDashboardFile, GetHealth, GetMetric, GetMetricData,
+        GetOpenapi, ListMetrics, QueryMetrics, SearchEvents, TrackEvent, TrackEvents, UpdateMetric,
     };
     use Role::{Admin, Analyst, Ingest, Viewer};
     const SENDERS: Access = Roles(&[Ingest, Admin]);
@@ -109,6 +111,8 @@ pub const ROUTES: [Route; 13] = {
         route(GetHealth, "GET", "/health", "get-health", Everyone),
         route(GetOpenapi, "GET", "/api/openapi.json", "get-openapi", Everyone),
         route(GetAsyncapi, "GET", "/api/asyncapi.json", "get-asyncapi", Everyone),
+        route(GetDashboard, "GET", "/", "get-dashboard", Everyone),
+        route(GetDashboardFile, "GET", "/assets/{file}", "get-dashboard", Everyone),
     ]
 };
 

@@ -153,28 +153,31 @@ impl ConnectionTable {
         Ok(!page.items().is_empty())
     }
 
-    /// Adds a stream to those that a connection follows, or changes it.
+    /// Adds streams to those that a connection follows, or changes them: all or none.
     ///
     /// # Errors
     /// If the table does not answer.
     pub async fn subscribe(
         &self,
-        account_id: &str,
-        connection_id: &str,
-        stream: &Stream,
-        subscription: &Subscription,
+        connection: &Connection,
+        streams: &[(Stream, Subscription)],
     ) -> Result<Added, TableError> {
-        let json = serde_json::to_string(subscription).map_err(|_| TableError::Corrupt("a subscription"))?;
-        let update = self
-            .update(account_id, connection_id)
-            .update_expression("SET #streams.#stream = :subscription")
-            .condition_expression(
-                "attribute_exists(connectionId) AND (attribute_exists(#streams.#stream) OR size(#streams) < :most)",
-            )
-            .expression_attribute_names("#streams", "streams")
-            .expression_attribute_names("#stream", stream.to_string())
-            .expression_attribute_values(":subscription", AttributeValue::S(json))
-            .expression_attribute_values(":most", number(i64::try_from(STREAMS).unwrap_or(i64::MAX)));
+        let Connection { account_id, id: connection_id, subscriptions, .. } = connection;
+        let new = streams.iter().filter(|(stream, _)| !subscriptions.contains_key(stream)).count();
+        let Some(room) = STREAMS.checked_sub(new) else { return Ok(Added::TooMany) };
+        let mut update = self.update(account_id, connection_id).expression_attribute_names("#streams", "streams");
+        let mut set = Vec::new();
+        for (place, (stream, subscription)) in streams.iter().enumerate() {
+            let json = serde_json::to_string(subscription).map_err(|_| TableError::Corrupt("a subscription"))?;
+            set.push(format!("#streams.#s{place} = :s{place}"));
+            update = update
+                .expression_attribute_names(format!("#s{place}"), stream.to_string())
+                .expression_attribute_values(format!(":s{place}"), AttributeValue::S(json));
+        }
+        let update = update
+            .update_expression(format!("SET {}", set.join(", ")))
+            .condition_expression("attribute_exists(connectionId) AND size(#streams) <= :room")
+            .expression_attribute_values(":room", number(i64::try_from(room).unwrap_or(i64::MAX)));
         match update.send().await {
             Ok(_) => Ok(Added::Yes),
             Err(error)

@@ -23,9 +23,9 @@ impl Fanout {
 
     /// Shows accepted events to those who watch. That they do not see some is no reason to refuse what has been taken.
     async fn show(&self, account_id: &str, sealed: &str) {
-        let message = LiveMessage::Events { sealed: sealed.into() };
+        let message = LiveMessage::Events { account_id: account_id.into(), sealed: sealed.into() };
         let Ok(text) = serde_json::to_string(&message) else { return };
-        if let Err(error) = self.live.send_in_group(text, account_id).await {
+        if let Err(error) = self.live.send_in_group(text, &message.group()).await {
             tracing::warn!(account.id = account_id, error.cause = %error, "accepted events are not shown live");
         }
     }

@@ -60,9 +60,9 @@ impl App {
     ///
     /// # Errors
     /// If the queue does not take it.
-    pub async fn announce(&self, account_id: &str, message: &LiveMessage<'_>) -> Result<(), Refused> {
+    pub async fn announce(&self, message: &LiveMessage<'_>) -> Result<(), Refused> {
         let text = serde_json::to_string(message).map_err(ApiError::internal)?;
-        let sent = self.live.send_in_group(text, account_id).await;
+        let sent = self.live.send_in_group(text, &message.group()).await;
         sent.map_err(|error| ApiError::unavailable("the live queue", error.to_string()).into())
     }
 }

@@ -1,19 +1,13 @@
-//! Answering: from a formula and a question to numbers.
+//! Answering: from formulas and a question to numbers.
 
-use std::collections::BTreeMap;
-
-use analytics_domain::{
-    metric::{
-        Answer, Compiled, Input, Key, Kind, Measure, Metrics, Node, Query, Reason, SeriesAnswer, assemble,
-        buckets::Buckets, dimension_sets, rank, with_others,
-    },
-    time,
+use analytics_domain::metric::{
+    Answer, Cell, Compiled, Input, Key, Kind, Measure, Metrics, Node, Query, assemble, buckets::Buckets,
+    dimension_sets, rank, with_others,
 };
 use analytics_http::ApiError;
-use analytics_warehouse::metric::{Asked, Rollups, Source, Told};
-use serde::Serialize;
+use analytics_warehouse::metric::{Asked, Source, Told};
 
-use crate::{App, Known, errors};
+use crate::{App, Known, encode::AnswerOut, errors};
 
 /// Buckets that are asked for before it is known how many groups there are.
 const AT_ONCE_BUCKETS: usize = 100;
@@ -31,90 +25,13 @@ pub struct Question {
     pub formula: Node<Input>,
 }
 
-/// An answer as it is sent.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AnswerOut {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    metric_id: Option<String>,
-    name: String,
-    #[serde(rename = "type")]
-    kind: Kind,
-    unit: String,
-    from: String,
-    to: String,
-    /// `none` for totals only.
-    interval: String,
-    timezone: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) group_by: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    compare: Option<ComparedOut>,
-    /// Everything that was stored by then is in the answer.
-    as_of: String,
-    source: Source,
-    pub(crate) series: Vec<SeriesOut>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    warnings: Vec<&'static str>,
-}
-
-#[derive(Debug, Serialize)]
-struct ComparedOut {
-    with: &'static str,
-    from: String,
-    to: String,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct SeriesOut {
-    /// Values of the dimensions; null where events have none.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub key: BTreeMap<String, Option<String>>,
-    /// All groups that are not shown by themselves.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub other: bool,
-    #[serde(flatten)]
-    pub total: TotalOut,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub previous: Option<PreviousOut>,
-    pub points: Vec<PointOut>,
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct TotalOut {
-    pub total: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Reason>,
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct PreviousOut {
-    #[serde(flatten)]
-    pub total: TotalOut,
-    /// By how much the total has grown, relative to the one before: 0.1 is ten percent more.
-    pub change: Option<f64>,
-    pub points: Vec<PointOut>,
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct PointOut {
-    pub time: String,
-    pub value: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Reason>,
-}
-
-impl TotalOut {
-    fn new(total: Result<f64, Reason>) -> Self {
-        Self { total: total.ok(), reason: total.err() }
-    }
-}
+/// What a formula came to in the range, and in the one to compare with.
+type Found = (Answer, Option<Answer>, Source);
 
 /// Answers a question about an account's events.
 ///
 /// # Errors
-/// If the event store does not answer, or the question takes more than one may.
+/// As [`answer_all`].
 pub async fn answer(
     app: &App,
     account_id: &str,
@@ -122,58 +39,34 @@ pub async fn answer(
     question: Question,
     query: &Query,
 ) -> Result<AnswerOut, ApiError> {
-    let compiled = Compiled::new(&question.formula);
-    let kept: Vec<Vec<Vec<String>>> = kept(&compiled.measures, &known.metrics);
-    let asker = Asker { app, account_id, compiled: &compiled, kept: &kept, rollups: &known.rollups, query };
-    let (only, complete) = match query.group_by.is_empty() {
-        true => (None, None),
-        false => {
-            let (keys, complete) = asker.groups().await?;
-            (Some(keys), complete)
-        }
-    };
-    let now_told = async {
-        match complete {
-            Some(told) => Ok(told),
-            None => asker.ask(&query.buckets, only.as_deref()).await,
-        }
-    };
-    let before = async {
-        match &query.compare {
-            None => Ok(None),
-            Some((_, buckets)) => asker.ask(buckets, only.as_deref()).await.map(Some),
-        }
-    };
-    let (now_told, before) = tokio::join!(now_told, before);
-    let (now_told, before) = (now_told?, before?);
-    let source = now_told.source;
-    let series = asker.assemble(&query.buckets, now_told, only.as_deref());
-    let before =
-        before.zip(query.compare.as_ref()).map(|(told, (_, buckets))| asker.assemble(buckets, told, only.as_deref()));
-    let mut warnings = Vec::new();
-    if query.clipped {
-        warnings.push("the range, or the one to compare with, reaches back beyond how long events are kept: it was cut there, or left out");
-    }
-    Ok(AnswerOut {
-        metric_id: question.metric_id,
-        name: question.name,
-        kind: question.kind,
-        unit: question.unit,
-        from: time::format(query.buckets.range.from),
-        to: time::format(query.buckets.range.to),
-        interval: query.interval.map_or_else(|| "none".to_owned(), |interval| interval.name()),
-        timezone: query.zone_name.clone(),
-        group_by: query.group_by.clone(),
-        compare: query.compare.as_ref().map(|(compare, buckets)| ComparedOut {
-            with: compare.name(),
-            from: time::format(buckets.range.from),
-            to: time::format(buckets.range.to),
-        }),
-        as_of: time::format(known.at),
-        source,
-        series: encode(&compiled, series, before, query),
-        warnings,
-    })
+    let mut answers = answer_all(app, account_id, known, &[question], query).await?;
+    answers.pop().ok_or_else(|| ApiError::internal("a question without an answer"))
+}
+
+/// Answers questions about the same time and the same events, in their order. What they read is read once.
+///
+/// # Errors
+/// If the event store does not answer, or the questions take more than one may.
+pub async fn answer_all(
+    app: &App,
+    account_id: &str,
+    known: &Known,
+    questions: &[Question],
+    query: &Query,
+) -> Result<Vec<AnswerOut>, ApiError> {
+    let asker = Asker { app, account_id, known, query };
+    // Only what adds up can be asked for in two statements at once: the others go by themselves.
+    let (additive, others) = tokio::try_join!(
+        asker.answer(questions.iter().filter(|question| adds_up(question))),
+        asker.answer(questions.iter().filter(|question| !adds_up(question))),
+    )?;
+    let (mut additive, mut others) = (additive.into_iter(), others.into_iter());
+    let of = |question| if adds_up(question) { additive.next() } else { others.next() };
+    Ok(questions.iter().filter_map(of).collect())
+}
+
+fn adds_up(question: &Question) -> bool {
+    question.formula.inputs().into_iter().all(|input| input.measure().of.adds_up())
 }
 
 /// The splits that may be kept of each measure: those of every metric that reads it.
@@ -191,121 +84,138 @@ fn kept(measures: &[Measure], metrics: &Metrics) -> Vec<Vec<Vec<String>>> {
     kept
 }
 
+/// Measures that are asked for together.
+struct Measures {
+    all: Vec<Measure>,
+    kept: Vec<Vec<Vec<String>>>,
+}
+
 struct Asker<'a> {
     app: &'a App,
     account_id: &'a str,
-    compiled: &'a Compiled,
-    kept: &'a [Vec<Vec<String>>],
-    rollups: &'a Rollups,
+    known: &'a Known,
     query: &'a Query,
 }
 
 impl Asker<'_> {
+    async fn answer(&self, questions: impl Iterator<Item = &Question>) -> Result<Vec<AnswerOut>, ApiError> {
+        let questions: Vec<&Question> = questions.collect();
+        let (compiled, measures) = self.compile(&questions);
+        let found = match (questions.is_empty(), self.query.group_by.is_empty()) {
+            (true, _) => Vec::new(),
+            (false, true) => self.whole(&compiled, &measures).await?,
+            (false, false) => self.by_group(&questions, &compiled, &measures).await?,
+        };
+        let all = questions.into_iter().zip(&compiled).zip(found);
+        let answer =
+            |((question, compiled), found)| AnswerOut::new(question, compiled, (self.query, self.known), found);
+        Ok(all.map(answer).collect())
+    }
+
+    fn compile(&self, questions: &[&Question]) -> (Vec<Compiled>, Measures) {
+        let mut all = Vec::new();
+        let compiled = questions.iter().map(|question| Compiled::new(&question.formula, &mut all)).collect();
+        let kept = kept(&all, &self.known.metrics);
+        (compiled, Measures { all, kept })
+    }
+
+    /// All events together.
+    async fn whole(&self, compiled: &[Compiled], measures: &Measures) -> Result<Vec<Found>, ApiError> {
+        let (told, before) =
+            tokio::try_join!(self.ask(measures, &self.query.buckets, None), self.before(measures, None))?;
+        let found = |compiled| {
+            let before = before.as_ref().map(|(before, buckets)| self.assemble(compiled, &before.cells, buckets, None));
+            (self.assemble(compiled, &told.cells, &self.query.buckets, None), before, told.source)
+        };
+        Ok(compiled.iter().map(found).collect())
+    }
+
+    /// Split into groups.
+    async fn by_group(
+        &self,
+        questions: &[&Question],
+        compiled: &[Compiled],
+        measures: &Measures,
+    ) -> Result<Vec<Found>, ApiError> {
+        let (told, is_whole) = self.groups(measures).await?;
+        let mut all = Vec::with_capacity(questions.len());
+        for (question, compiled) in questions.iter().zip(compiled) {
+            let own = told.cells.iter().filter(|cell| compiled.reads(cell.measure));
+            let totals: Vec<Cell> = own.clone().filter(|cell| cell.bucket.is_none()).cloned().collect();
+            let totals = assemble(compiled, totals, &[], false);
+            let groups = totals.len();
+            let keys = rank(totals, self.query.ranking);
+            // What was asked for with others is asked for alone, once it is known which groups are wanted.
+            let (alone, its) = self.compile(&[question]);
+            let Some(alone) = alone.first() else { continue };
+            let is_told = is_whole && (groups <= keys.len() || adds_up(question));
+            let now_told = async {
+                if is_told {
+                    let cells = with_others(own.cloned().collect(), &keys);
+                    return Ok((self.assemble(compiled, &cells, &self.query.buckets, Some(&keys)), told.source));
+                }
+                let told = self.ask(&its, &self.query.buckets, Some(&keys)).await?;
+                Ok((self.assemble(alone, &told.cells, &self.query.buckets, Some(&keys)), told.source))
+            };
+            let ((answer, source), before) = tokio::try_join!(now_told, self.before(&its, Some(&keys)))?;
+            let before = before.map(|(told, buckets)| self.assemble(alone, &told.cells, buckets, Some(&keys)));
+            all.push((answer, before, source));
+        }
+        Ok(all)
+    }
+
+    /// What there is by group: everything, if it is as easy to have as the totals; else the totals.
+    async fn groups(&self, measures: &Measures) -> Result<(Told, bool), ApiError> {
+        let Query { buckets, interval, .. } = self.query;
+        let by_bucket = interval.is_some();
+        if !by_bucket || buckets.starts.len() <= AT_ONCE_BUCKETS {
+            let told = self.tell(measures, buckets, None, by_bucket, by_bucket.then_some(AT_ONCE_CELLS)).await?;
+            if !told.is_cut {
+                return Ok((told, true));
+            }
+        }
+        Ok((self.tell(measures, &Buckets::whole(buckets.range), None, false, None).await?, false))
+    }
+
+    async fn before(&self, measures: &Measures, only: Option<&[Key]>) -> Result<Option<(Told, &Buckets)>, ApiError> {
+        let Some((_, buckets)) = &self.query.compare else { return Ok(None) };
+        Ok(Some((self.ask(measures, buckets, only).await?, buckets)))
+    }
+
+    async fn ask(&self, measures: &Measures, buckets: &Buckets, only: Option<&[Key]>) -> Result<Told, ApiError> {
+        self.tell(measures, buckets, only, self.query.interval.is_some(), None).await
+    }
+
     async fn tell(
         &self,
+        measures: &Measures,
         buckets: &Buckets,
         only: Option<&[Key]>,
         by_bucket: bool,
         most: Option<usize>,
     ) -> Result<Told, ApiError> {
         let asked = Asked {
-            measures: &self.compiled.measures,
+            measures: &measures.all,
             buckets,
             group_by: &self.query.group_by,
             filter: &self.query.filter,
-            kept: self.kept,
+            kept: &measures.kept,
             only,
             by_bucket,
             most,
-            rollups: self.rollups,
+            rollups: &self.known.rollups,
         };
         self.app.warehouse.measure(self.account_id, &asked).await.map_err(errors::warehouse)
     }
 
-    async fn ask(&self, buckets: &Buckets, only: Option<&[Key]>) -> Result<Told, ApiError> {
-        self.tell(buckets, only, self.query.interval.is_some(), None).await
-    }
-
-    /// The groups to show by themselves, by their totals; and the whole answer, if it was as easy to have.
-    async fn groups(&self) -> Result<(Vec<Key>, Option<Told>), ApiError> {
-        let Query { buckets, interval, ranking, .. } = self.query;
-        let by_bucket = interval.is_some();
-        let mut whole = None;
-        if !by_bucket || buckets.starts.len() <= AT_ONCE_BUCKETS {
-            let told = self.tell(buckets, None, by_bucket, by_bucket.then_some(AT_ONCE_CELLS)).await?;
-            whole = Some(told).filter(|told| !told.is_cut);
-        }
-        let is_whole = whole.is_some();
-        let told = match whole {
-            Some(told) => told,
-            None => self.tell(&Buckets::whole(buckets.range), None, false, None).await?,
-        };
-        let totals = told.cells.iter().filter(|cell| cell.bucket.is_none()).cloned().collect();
-        let totals = assemble(self.compiled, totals, &[], false);
-        let groups = totals.len();
-        let keys = rank(totals, *ranking);
-        let add_up = self.compiled.measures.iter().all(|measure| measure.of.adds_up());
-        if !is_whole || (groups > keys.len() && !add_up) {
-            return Ok((keys, None));
-        }
-        let cells = with_others(told.cells, &keys);
-        Ok((keys, Some(Told { cells, ..told })))
-    }
-
-    fn assemble(&self, buckets: &Buckets, told: Told, only: Option<&[Key]>) -> Answer {
+    fn assemble(&self, compiled: &Compiled, cells: &[Cell], buckets: &Buckets, only: Option<&[Key]>) -> Answer {
         let starts: &[i64] = if self.query.interval.is_some() { &buckets.starts } else { &[] };
-        let mut answer = assemble(self.compiled, told.cells, starts, self.query.group_by.is_empty());
+        let own = cells.iter().filter(|cell| compiled.reads(cell.measure)).cloned().collect();
+        let mut answer = assemble(compiled, own, starts, self.query.group_by.is_empty());
         if let Some(keys) = only {
             let place = |key: &Key| keys.iter().position(|other| other == key).unwrap_or(keys.len());
             answer.sort_by_key(|series| place(&series.key));
         }
         answer
     }
-}
-
-fn encode(compiled: &Compiled, series: Answer, before: Option<Answer>, query: &Query) -> Vec<SeriesOut> {
-    let compared = before.is_some();
-    let starts = match (&query.compare, query.interval) {
-        (Some((_, buckets)), Some(_)) => buckets.starts.as_slice(),
-        _ => &[],
-    };
-    let mut before: BTreeMap<Key, SeriesAnswer> =
-        before.into_iter().flatten().map(|series| (series.key.clone(), series)).collect();
-    let mut out = Vec::with_capacity(series.len());
-    for series in series {
-        let previous = before.remove(&series.key);
-        // Of a group that was not there before, it was nothing that was.
-        let previous = previous.or_else(|| assemble(compiled, Vec::new(), starts, true).pop());
-        let previous = previous.filter(|_| compared).map(|previous| previous_out(&series, &previous));
-        let (key, other) = match series.key {
-            Key::All => (BTreeMap::new(), false),
-            Key::Other => (BTreeMap::new(), true),
-            Key::Group(values) => (query.group_by.iter().cloned().zip(values).collect(), false),
-        };
-        out.push(SeriesOut {
-            key,
-            other,
-            total: TotalOut::new(series.total),
-            previous,
-            points: points(&series.points),
-        });
-    }
-    out
-}
-
-fn previous_out(series: &SeriesAnswer, previous: &SeriesAnswer) -> PreviousOut {
-    let change = match (series.total, previous.total) {
-        (Ok(now), Ok(before)) if before != 0.0 => Some((now - before) / before.abs()),
-        _ => None,
-    };
-    PreviousOut { total: TotalOut::new(previous.total), change, points: points(&previous.points) }
-}
-
-fn points(points: &[analytics_domain::metric::Point]) -> Vec<PointOut> {
-    let point = |point: &analytics_domain::metric::Point| PointOut {
-        time: time::format(point.time),
-        value: point.value.ok(),
-        reason: point.value.err(),
-    };
-    points.iter().map(point).collect()
 }

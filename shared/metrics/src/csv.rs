@@ -1,6 +1,6 @@
 //! Answers as comma-separated values (RFC 4180): a row for each point, or for each series where only totals were asked for.
 
-use crate::answer::{AnswerOut, PointOut, SeriesOut};
+use crate::encode::{AnswerOut, PointOut, SeriesOut};
 
 /// The answer as a table that spreadsheets open.
 #[must_use]

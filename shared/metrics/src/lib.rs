@@ -4,12 +4,14 @@ mod answer;
 mod app;
 mod csv;
 mod define;
+mod encode;
 mod errors;
 mod questions;
 
-pub use answer::{AnswerOut, Question, answer};
+pub use answer::{Question, answer, answer_all};
 pub use app::{App, Known};
 pub use csv::csv;
 pub use define::{Defined, MetricOut, built_in_or_own, define, edit, remove};
+pub use encode::AnswerOut;
 pub use errors::invalid_fields;
 pub use questions::Questions;

@@ -2,7 +2,7 @@
 
 use analytics_domain::{
     event::limits,
-    metric::{Definition, Metrics, Problem, Query, QueryDraft, check_kind, compile},
+    metric::{Definition, Metrics, Problem, QUERIES, Query, QueryDraft, ResolvedKind, check_kind, compile},
 };
 use analytics_http::ApiError;
 use serde_json::{Map, Value};
@@ -12,9 +12,6 @@ use crate::{
     answer::Question,
     errors::{self, invalid_fields, meaningless},
 };
-
-/// Formulas of one request.
-const MOST: usize = 10;
 
 impl Question {
     /// About a stored or built-in metric.
@@ -49,9 +46,35 @@ impl Questions {
     pub async fn from_json(app: &App, account_id: &str, body: &Map<String, Value>, now: i64) -> Result<Self, ApiError> {
         let mut problems = Vec::new();
         let (draft, rest) = split(body, &mut problems);
+        Self::new(app, account_id, draft, rest, problems, now).await
+    }
+
+    /// Of a range, and a list such as `queries` is.
+    ///
+    /// # Errors
+    /// As [`Questions::from_json`].
+    pub async fn of_list(
+        app: &App,
+        account_id: &str,
+        draft: QueryDraft,
+        queries: Vec<Value>,
+        now: i64,
+    ) -> Result<Self, ApiError> {
+        let rest = Map::from_iter([("queries".to_owned(), Value::from(queries))]);
+        Self::new(app, account_id, draft, rest, Vec::new(), now).await
+    }
+
+    async fn new(
+        app: &App,
+        account_id: &str,
+        draft: QueryDraft,
+        rest: Map<String, Value>,
+        mut problems: Vec<Problem>,
+        now: i64,
+    ) -> Result<Self, ApiError> {
         let asked: Vec<(String, Map<String, Value>)> = match rest.get("queries") {
             None => vec![(String::new(), rest)],
-            Some(Value::Array(queries)) if (1..=MOST).contains(&queries.len()) && rest.len() == 1 => {
+            Some(Value::Array(queries)) if (1..=QUERIES).contains(&queries.len()) && rest.len() == 1 => {
                 let place = |(at, query): (usize, &Value)| {
                     let pointer = format!("/queries/{at}");
                     match query {
@@ -65,7 +88,7 @@ impl Questions {
                 queries.iter().enumerate().filter_map(place).collect()
             }
             Some(_) => {
-                let detail = format!("must be a list of 1 to {MOST} objects, with no formula or metric beside it");
+                let detail = format!("must be a list of 1 to {QUERIES} objects, with no formula or metric beside it");
                 problems.push(Problem::new("/queries", "invalid_value", detail));
                 Vec::new()
             }
@@ -80,16 +103,19 @@ impl Questions {
             return Err(invalid_fields(problems));
         }
         let known = app.known(account_id, None, &query, now).await?;
-        let needs_names = asked.iter().any(|(_, query)| query.contains_key("formula"));
-        let events = match needs_names {
-            true => app.warehouse.event_names(account_id, now).await.map_err(errors::warehouse)?,
-            false => Vec::new(),
+        let mut vocabulary = known.metrics.vocabulary(Vec::new(), None);
+        // Which events have come matters only where names are not those of events and metrics as they stand.
+        let is_exact = |(_, query): &(_, Map<String, Value>)| {
+            question(query, &known.metrics, &vocabulary).is_ok_and(|(_, is_exact)| is_exact)
         };
-        let vocabulary = known.metrics.vocabulary(events, None);
+        if !asked.iter().all(is_exact) {
+            let events = app.warehouse.event_names(account_id, now).await.map_err(errors::warehouse)?;
+            vocabulary = known.metrics.vocabulary(events, None);
+        }
         let mut questions = Vec::new();
         for (pointer, query) in &asked {
             match question(query, &known.metrics, &vocabulary) {
-                Ok(question) => questions.push(question),
+                Ok((question, _)) => questions.push(question),
                 Err(found) => problems.extend(
                     found
                         .into_iter()
@@ -125,11 +151,12 @@ fn split(body: &Map<String, Value>, problems: &mut Vec<Problem>) -> (QueryDraft,
     (draft, rest)
 }
 
+/// What is asked, and whether each name in it is that of a metric or an event as it stands.
 fn question(
     query: &Map<String, Value>,
     metrics: &Metrics,
     vocabulary: &analytics_domain::metric::Vocabulary,
-) -> Result<Question, Vec<Problem>> {
+) -> Result<(Question, bool), Vec<Problem>> {
     if let Some(id) = query.get("metric") {
         let id = id.as_str().filter(|_| query.len() == 1);
         let Some(id) = id else {
@@ -137,6 +164,7 @@ fn question(
             return Err(vec![Problem::new("/metric", "invalid_value", detail)]);
         };
         return Question::of_metric(metrics, id)
+            .map(|question| (question, true))
             .map_err(|error| vec![Problem::new("/metric", error.code, error.detail)]);
     }
     // A formula needs no name and no type of its own.
@@ -146,10 +174,12 @@ fn question(
     definition.entry("name").or_insert_with(|| Value::from(if name.is_empty() { "formula" } else { &name }));
     definition.entry("type").or_insert_with(|| Value::from("gauge"));
     let definition = Definition::from_json(&definition)?;
-    let (formula, _) = compile(&definition, vocabulary)?;
+    let (formula, resolved) = compile(&definition, vocabulary)?;
+    let is_exact = resolved.iter().all(|one| one.kind == ResolvedKind::Metric || one.name == one.means);
     let problem =
         |problem: analytics_domain::metric::Meaningless| vec![problem.into_problem("/formula", &definition.formula)];
     let formula = metrics.expand(&formula).map_err(problem)?;
     check_kind(&formula, definition.kind).map_err(problem)?;
-    Ok(Question { metric_id: None, name: definition.name, kind: definition.kind, unit: definition.unit, formula })
+    let Definition { name, kind, unit, .. } = definition;
+    Ok((Question { metric_id: None, name, kind, unit, formula }, is_exact))
 }

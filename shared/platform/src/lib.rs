@@ -2,6 +2,7 @@
 
 pub mod aws;
 pub mod config;
+pub mod gateway;
 pub mod https;
 pub mod telemetry;
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use analytics_platform::config::{ConfigError, Lookup};
+use analytics_platform::{
+    config::{ConfigError, Lookup},
+    gateway,
+};
 use aws_sdk_apigatewaymanagement::{
     Client,
     config::{retry::RetryConfig, timeout::TimeoutConfig},
@@ -29,24 +32,18 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// Reads `SOCKETS_URL`, the stage's address with https in the place of wss. With an `AWS_ENDPOINT_URL`, the same API and
-    /// stage are looked for there.
+    /// Reads `SOCKETS_URL`, the stage's address with https in the place of wss, as [`gateway::stage_url`] has it.
     ///
     /// # Errors
     /// If it is not set.
     pub fn from_lookup(config: &SdkConfig, lookup: &impl Lookup) -> Result<Self, ConfigError> {
         let url = lookup.required("SOCKETS_URL")?;
-        let url = match config.endpoint_url().zip(url.strip_prefix("https://").and_then(|rest| rest.split_once('/'))) {
-            Some((endpoint, (host, stage))) => {
-                let api = host.split('.').next().unwrap_or_default();
-                format!("{}/_aws/execute-api/{api}/{stage}", endpoint.trim_end_matches('/'))
-            }
-            None => url,
-        };
+        let url = gateway::stage_url(&url, config.endpoint_url());
         let config = aws_sdk_apigatewaymanagement::config::Builder::from(config)
             .endpoint_url(url)
-            .retry_config(RetryConfig::standard().with_max_attempts(2).with_initial_backoff(Duration::from_millis(20)))
-            .timeout_config(TimeoutConfig::builder().operation_timeout(Duration::from_secs(2)).build())
+            .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(20)))
+            // Others wait for it.
+            .timeout_config(TimeoutConfig::builder().operation_timeout(Duration::from_secs(1)).build())
             .build();
         Ok(Self { client: Client::from_conf(config) })
     }

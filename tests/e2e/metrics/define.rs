@@ -254,3 +254,58 @@ async fn a_name_that_may_mean_two_events_is_refused_and_both_are_named() -> Resu
     assert_eq!(answer["results"][1]["series"][0]["reason"], "zero_denominator", "{answer}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn formulas_that_are_asked_together_answer_as_each_alone() -> Result<()> {
+    let stack = Stack::shared().await;
+    let account = stack.account("together");
+    let hour_ago = now_millis() - 3_600_000;
+    let names = ["message_sent", "message_delivered", "link_clicked", "post_stats_sampled", "cost_recorded"];
+    let event = |number: i64| {
+        json!({
+            "eventName": names[usize::try_from(number % 5).unwrap_or(0)], "eventId": number.to_string(),
+            "timestamp": hour_ago + number * 1_000,
+            "properties": {
+                // Some groups have events of some names only.
+                "groupId": format!("g{}", number % 7), "clickerHash": format!("c{}", number % 11), "postId": format!("p{}", number % 3),
+                "views": number, "amount": number % 13, "latencyMs": number * 3 % 101,
+            },
+        })
+    };
+    account.send_all(&(0..600).map(event).collect::<Vec<_>>()).await?;
+    account.until_total(600, &[]).await?;
+    let queries = json!([
+        {"formula": "message_sent"}, {"metric": "delivery_rate"}, {"metric": "ctr"}, {"formula": "sum(cost_recorded.amount) / post_stats_sampled"},
+        {"formula": "last(post_stats_sampled.views)"}, {"metric": "send_latency_p95"}, {"formula": "unique(link_clicked.clickerHash)"},
+        {"formula": "member_joined"},
+    ]);
+    let questions = [
+        json!({"from": hour_ago - 3_600_000, "to": hour_ago + 3_000_000, "interval": "none"}),
+        json!({"from": hour_ago - 3_600_000, "to": hour_ago + 3_000_000, "interval": "10m", "compare": "previous_period"}),
+        json!({"from": hour_ago - 3_600_000, "to": hour_ago + 3_000_000, "interval": "minute", "groupBy": ["groupId"]}),
+        json!({"from": hour_ago - 3_600_000, "to": hour_ago + 3_000_000, "interval": "30m", "groupBy": ["groupId"], "limit": 3, "compare": "previous_period"}),
+        json!({"from": hour_ago - 3_600_000, "to": hour_ago + 3_000_000, "interval": "none", "groupBy": ["groupId", "postId"], "limit": 5, "orderBy": "total"}),
+        json!({"from": hour_ago - 3_600_000, "to": hour_ago + 3_000_000, "interval": "none", "groupBy": ["groupId"], "filter": "clickerHash in (c1, c2)"}),
+    ];
+    for is_rolled_up in [false, true] {
+        if is_rolled_up {
+            until_rolled_up(&account).await?;
+        }
+        for question in &questions {
+            let ask = async |queries: Value| {
+                let mut body = question.clone();
+                body["queries"] = queries;
+                let (status, answer) = call(&account, Method::POST, "/api/query", Some(&body)).await?;
+                assert_eq!(status, 200, "{answer}");
+                Ok::<_, anyhow::Error>(answer["results"].as_array().cloned().unwrap_or_default())
+            };
+            let together = ask(queries.clone()).await?;
+            for (query, found) in queries.as_array().into_iter().flatten().zip(&together) {
+                let alone = ask(json!([query])).await?;
+                assert_eq!(found["series"], alone[0]["series"], "{query} of {question}, rolled up: {is_rolled_up}");
+            }
+            assert_eq!(together.len(), 8);
+        }
+    }
+    Ok(())
+}

@@ -83,10 +83,12 @@ async fn add_ghost(account: &Account<'_>, id: &str) -> Result<()> {
 pub async fn works(stack: &Stack) -> Result<bool> {
     let account = stack.account("permissions");
     let url = stack.setting("LIVE_URL");
-    let query = format!("token={}&stream=analytics", account.token(Role::Viewer));
+    let query = format!("token={}&stream=analytics&stream=metrics/er", account.token(Role::Viewer));
     let Ok(mut socket) = Socket::open(&url, &query).await else { return Ok(false) };
-    if !hears(&mut socket, |frame| frame["type"] == "snapshot").await {
-        return Ok(false);
+    for stream in ["analytics", "metrics/er"] {
+        if !hears(&mut socket, |frame| frame["type"] == "snapshot" && frame["stream"] == stream).await {
+            return Ok(false);
+        }
     }
     socket.say(&json!({"action": "ping"})).await?;
     if !hears(&mut socket, |frame| frame["type"] == "pong").await {

@@ -147,6 +147,7 @@ async fn works(stack: &Stack, function: &str, action: &str) -> Result<bool> {
             | "dynamodb:PutItem"
             | "dynamodb:UpdateItem"
             | "dynamodb:DeleteItem"
+            | "sqs:SendMessage"
             | "execute-api:ManageConnections",
         ) => live::works(stack).await,
         ("StoreEvents", "dynamodb:Query" | "sqs:SendMessage") => live::tells_of_stored(stack).await,

@@ -1,8 +1,8 @@
-//! A metric's numbers for everybody who follows them over the same time: what was told last, and what has changed since.
+//! Numbers for everybody who follows them over the same time: what was told last, and what has changed since.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::Frame;
+use super::{Changed, Differences, Frame};
 use crate::time::EpochMillis;
 
 /// Bytes of a frame: the gateway takes 32 KB.
@@ -29,7 +29,8 @@ impl Chart {
         self.seq
     }
 
-    /// Takes an answer, as `GET /api/metrics/{id}/data` gives it; the frame that tells what is new in it, if anything is.
+    /// Takes an answer, as `GET /api/metrics/{id}/data` or `POST /api/query` gives it; the frame that tells what is new in it, if
+    /// anything is.
     pub fn update(&mut self, stream: &str, answer: Value, now: EpochMillis) -> Option<String> {
         let changed = match &self.answer {
             None => Some(None),
@@ -40,10 +41,7 @@ impl Chart {
         self.seq = (self.seq + 1).max(now * 1_000);
         match changed {
             None => self.snapshot(stream),
-            Some(series) => {
-                let as_of = self.as_of();
-                Some(Frame::Delta { stream, seq: self.seq, as_of, series }.to_json())
-            }
+            Some(changed) => Some(Frame::Delta { stream, seq: self.seq, as_of: self.as_of(), changed }.to_json()),
         }
     }
 
@@ -61,14 +59,33 @@ impl Chart {
     }
 
     fn as_of(&self) -> String {
-        let as_of = self.answer.as_ref().and_then(|answer| answer["asOf"].as_str());
-        as_of.unwrap_or_default().to_owned()
+        let as_of = |answer: &Value| {
+            answer["asOf"].as_str().or_else(|| answer["results"][0]["asOf"].as_str()).map(str::to_owned)
+        };
+        self.answer.as_ref().and_then(as_of).unwrap_or_default()
     }
 }
 
-/// The series with the points that differ, as they are now; `Some(None)` if that is no way to tell it, and none if nothing
-/// differs.
-fn changed(before: &Value, now: &Value) -> Option<Option<Vec<Value>>> {
+/// What differs, as it is now; `Some(None)` if that is no way to tell it, and none if nothing does.
+fn changed(before: &Value, now: &Value) -> Option<Option<Changed>> {
+    let (Some(old), Some(new)) = (before["results"].as_array(), now["results"].as_array()) else {
+        let series = differences(before, now)?;
+        return Some(series.map(|series| Changed::One(Differences { series })));
+    };
+    let mut results = Vec::new();
+    for (old, new) in old.iter().zip(new) {
+        match differences(old, new) {
+            None => results.push(Differences::default()),
+            Some(None) => return Some(None),
+            Some(Some(series)) => results.push(Differences { series }),
+        }
+    }
+    let is_same = results.iter().all(|one| one.series.is_empty());
+    if is_same { None } else { Some(Some(Changed::Several { results })) }
+}
+
+/// The series of one answer with the points that differ; as [`changed`].
+fn differences(before: &Value, now: &Value) -> Option<Option<Vec<Value>>> {
     let empty = Vec::new();
     let series = |answer: &'_ Value| answer["series"].as_array().cloned().unwrap_or_default();
     let (old, new) = (series(before), series(now));
@@ -77,7 +94,10 @@ fn changed(before: &Value, now: &Value) -> Option<Option<Vec<Value>>> {
         && old.iter().zip(&new).all(|(old, new)| {
             let times =
                 |series: &Value| points(series).into_iter().map(|point| point["time"].clone()).collect::<Vec<_>>();
-            old["key"] == new["key"] && old["other"] == new["other"] && times(old) == times(new)
+            old["key"] == new["key"]
+                && old["other"] == new["other"]
+                && times(old) == times(new)
+                && old["previous"]["points"] == new["previous"]["points"]
         });
     if !is_alike {
         return Some(None);
@@ -91,9 +111,9 @@ fn changed(before: &Value, now: &Value) -> Option<Option<Vec<Value>>> {
         let before = old["points"].as_array().unwrap_or(&empty);
         let differ = points(new).into_iter().zip(before).filter(|(new, old)| new != *old).map(|(new, _)| new);
         one.insert("points".to_owned(), differ.collect());
-        if let Some(previous) = one.get_mut("previous") {
-            // What was before does not change; how it compares does.
-            *previous = json!({"total": previous["total"], "change": previous["change"]});
+        if let Some(Value::Object(previous)) = one.get_mut("previous") {
+            // What was before has not changed; how it compares may have.
+            previous.remove("points");
         }
         all.push(Value::Object(one));
     }
@@ -102,6 +122,8 @@ fn changed(before: &Value, now: &Value) -> Option<Option<Vec<Value>>> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn answer(values: &[(&str, f64)], key: &str) -> Value {
@@ -139,6 +161,21 @@ mod tests {
         chart.update("metrics/m", answer(&[("a", 1.0)], "c"), 1_000);
         assert_eq!(parsed(chart.update("metrics/m", answer(&[("b", 1.0)], "c"), 1_001))["type"], "snapshot");
         assert_eq!(parsed(chart.update("metrics/m", answer(&[("b", 1.0)], "d"), 1_002))["type"], "snapshot");
+    }
+
+    #[test]
+    fn of_several_answers_those_that_differ_are_told() {
+        let both =
+            |one: f64, other: f64| json!({"results": [answer(&[("a", one)], "c"), answer(&[("a", other)], "c")]});
+        let mut chart = Chart::default();
+        let first = parsed(chart.update("query/q", both(1.0, 2.0), 1_000));
+        assert_eq!((&first["type"], &first["asOf"]), (&json!("snapshot"), &json!("2026-11-24T09:30:00.000Z")));
+        assert_eq!(chart.update("query/q", both(1.0, 2.0), 1_001), None);
+        let delta = parsed(chart.update("query/q", both(1.0, 5.0), 1_002));
+        assert_eq!(
+            (&delta["results"][0]["series"], &delta["results"][1]["series"][0]["total"]),
+            (&json!([]), &json!(5.0))
+        );
     }
 
     #[test]

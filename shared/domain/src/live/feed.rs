@@ -8,8 +8,6 @@ use serde_json::value::RawValue;
 use super::{Frame, Shown, Subscription, Totals};
 use crate::time::{self, EpochMillis};
 
-/// Events in one frame. Of more, the latest are shown and all are counted.
-const EVENTS: usize = 50;
 /// Bytes of the events in one frame: the gateway takes 32 KB.
 const BYTES: usize = 24 * 1024;
 /// Names that are counted one by one.
@@ -65,6 +63,8 @@ impl Head {
 /// Events on their way into a frame.
 pub struct Feed {
     subscription: Subscription,
+    /// Events in one frame. Of more, the latest are shown and all are counted.
+    most: usize,
     waiting: VecDeque<Box<RawValue>>,
     /// All that have come, shown or not.
     come: u64,
@@ -73,8 +73,9 @@ pub struct Feed {
 
 impl Feed {
     #[must_use]
-    pub fn new(subscription: &Subscription) -> Self {
-        Self { subscription: subscription.clone(), waiting: VecDeque::new(), come: 0, by_name: BTreeMap::new() }
+    pub fn new(subscription: &Subscription, most: usize) -> Self {
+        let (waiting, by_name) = (VecDeque::new(), BTreeMap::new());
+        Self { subscription: subscription.clone(), most, waiting, come: 0, by_name }
     }
 
     /// Takes an event, if it is wanted.
@@ -85,7 +86,7 @@ impl Feed {
         self.come += 1;
         *self.by_name.entry(event.name().to_owned()).or_default() += 1;
         let Ok(event) = RawValue::from_string(event.to_json(&self.subscription.fields)) else { return };
-        if self.waiting.len() == EVENTS {
+        if self.waiting.len() == self.most {
             self.waiting.pop_front();
         }
         self.waiting.push_back(event);
@@ -132,6 +133,8 @@ mod tests {
     use super::*;
     use crate::event::{SealedBatch, SealedEvent};
 
+    const EVENTS: usize = 50;
+
     fn feed(count: usize, properties: &str) -> Feed {
         let event = |position: usize| SealedEvent {
             position: 0,
@@ -144,7 +147,7 @@ mod tests {
             properties,
         };
         let batch = SealedBatch { events: (0..count).map(event).collect(), ..SealedBatch::default() };
-        let mut feed = Feed::new(&Subscription::whole(0));
+        let mut feed = Feed::new(&Subscription::whole(0), EVENTS);
         batch.events.iter().for_each(|event| feed.take(&Shown::new(&batch, event)));
         feed
     }

@@ -32,7 +32,7 @@ pub enum Frame<'a> {
         as_of: String,
         totals: Totals<'a>,
     },
-    /// The numbers of a metric, as `GET /api/metrics/{id}/data` gives them.
+    /// The numbers of a metric or a query, as the API gives them.
     #[serde(rename = "snapshot")]
     Chart {
         stream: &'a str,
@@ -40,12 +40,13 @@ pub enum Frame<'a> {
         as_of: String,
         data: &'a Value,
     },
-    /// The values of a metric that have changed: as they are now, never by how much.
+    /// The values that have changed: as they are now, never by how much.
     Delta {
         stream: &'a str,
         seq: i64,
         as_of: String,
-        series: Vec<Value>,
+        #[serde(flatten)]
+        changed: Changed,
     },
     /// Events that were accepted since the last one, the oldest first. `skipped`: how many more there were than are shown.
     Event {
@@ -90,6 +91,22 @@ pub enum Frame<'a> {
         code: &'a str,
         detail: &'a str,
     },
+}
+
+/// Series of which something has changed, each with the points that have.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Changed {
+    /// Of a metric.
+    One(Differences),
+    /// Of a query, in its order.
+    Several { results: Vec<Differences> },
+}
+
+/// The series of one answer that have changed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Differences {
+    pub series: Vec<Value>,
 }
 
 /// What has come since a subscription began.

@@ -1,10 +1,12 @@
 //! What clients say.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
-use super::{Stream, Subscription};
+use super::{STREAMS, Stream, Subscription};
 use crate::{
-    metric::{Filter, QueryDraft, check_path, read_filter},
+    metric::{Filter, QUERIES, QueryDraft, check_path, read_filter},
     time::EpochMillis,
 };
 
@@ -16,7 +18,8 @@ const LISTED: usize = 50;
 /// What a client wants.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    Subscribe(Stream, Box<Subscription>),
+    /// To all of these or none; numbers that come first are asked first.
+    Subscribe(Vec<(Stream, Subscription)>),
     Unsubscribe(Stream),
     /// Another token, before the one that is used ends.
     Auth(String),
@@ -50,14 +53,11 @@ impl Action {
             return Err(MessageError::new("invalid_json", "a message is a JSON object with an action"));
         };
         match message.get("action").and_then(Value::as_str) {
-            Some("subscribe") => {
-                let stream = stream(&message)?;
-                let subscription = match stream {
-                    Stream::Analytics => to_events(&message, now)?,
-                    Stream::Metric(_) => to_metric(&message, now)?,
-                };
-                Ok(Self::Subscribe(stream, Box::new(subscription)))
+            Some("subscribe") if message.contains_key("streams") => {
+                known(&message, &["action", "streams"])?;
+                several(&message["streams"], now).map(Self::Subscribe)
             }
+            Some("subscribe") => Ok(Self::Subscribe(vec![one(&message, now)?])),
             Some("unsubscribe") => {
                 known(&message, &["action", "stream"])?;
                 stream(&message).map(Self::Unsubscribe)
@@ -71,6 +71,34 @@ impl Action {
             Some("ping") => Ok(Self::Ping),
             _ => Err(MessageError::new("unknown_action", "action is one of subscribe, unsubscribe, auth, ping")),
         }
+    }
+}
+
+fn one(message: &Map<String, Value>, now: EpochMillis) -> Result<(Stream, Subscription), MessageError> {
+    let stream = stream(message)?;
+    let subscription = match stream {
+        Stream::Analytics => to_events(message, now)?,
+        Stream::Metric(_) => to_numbers(message, &[], now)?,
+        Stream::Query(_) => Subscription { queries: queries(message)?, ..to_numbers(message, &["queries"], now)? },
+    };
+    Ok((stream, subscription))
+}
+
+/// Several in one message, each as in a message of its own but without `action`.
+fn several(list: &Value, now: EpochMillis) -> Result<Vec<(Stream, Subscription)>, MessageError> {
+    let list = list.as_array().filter(|list| (1..=STREAMS).contains(&list.len()));
+    let error = || MessageError::new("invalid_list", format!("streams must be a list of 1 to {STREAMS} objects"));
+    let read = |(place, item): (usize, &Value)| {
+        let item = item.as_object().filter(|item| !item.contains_key("action")).ok_or_else(error)?;
+        let name =
+            |problem: MessageError| MessageError { detail: format!("/streams/{place}: {}", problem.detail), ..problem };
+        one(item, now).map_err(name)
+    };
+    let all = list.ok_or_else(error)?.iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
+    let mut seen = BTreeSet::new();
+    match all.iter().find(|(stream, _)| !seen.insert(stream)) {
+        Some((stream, _)) => Err(MessageError::new("duplicate", format!("{stream} is there twice"))),
+        None => Ok(all),
     }
 }
 
@@ -95,10 +123,19 @@ fn since_seq(message: &Map<String, Value>) -> Result<Option<i64>, MessageError> 
     }
 }
 
-fn to_metric(message: &Map<String, Value>, now: EpochMillis) -> Result<Subscription, MessageError> {
+/// What they mean is found out when they are asked.
+fn queries(message: &Map<String, Value>) -> Result<Vec<Value>, MessageError> {
+    let list = message.get("queries").and_then(Value::as_array).filter(|list| (1..=QUERIES).contains(&list.len()));
+    let error =
+        || MessageError::new("invalid_list", format!("queries must be a list of 1 to {QUERIES} formulas or metrics"));
+    list.cloned().ok_or_else(error)
+}
+
+fn to_numbers(message: &Map<String, Value>, more: &[&str], now: EpochMillis) -> Result<Subscription, MessageError> {
     // A range that does not move along has no use for being watched.
     let parts = || QueryDraft::NAMES.into_iter().filter(|name| !matches!(*name, "from" | "to"));
-    let fields: Vec<&str> = ["action", "stream", "sinceSeq"].into_iter().chain(parts()).collect();
+    let fields: Vec<&str> =
+        ["action", "stream", "sinceSeq"].into_iter().chain(parts()).chain(more.iter().copied()).collect();
     known(message, &fields)?;
     let mut query = QueryDraft::default();
     for name in parts() {

@@ -9,7 +9,7 @@ mod watch;
 
 pub use chart::Chart;
 pub use feed::{Feed, Head, MEMORY};
-pub use frame::{Frame, Totals};
+pub use frame::{Changed, Differences, Frame, Totals};
 pub use message::{Action, MessageError};
 pub use shown::Shown;
 pub use watch::{Connection, LiveMessage, STREAMS, Stream, Subscription};

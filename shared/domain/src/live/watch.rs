@@ -3,6 +3,8 @@
 use std::{borrow::Cow, collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::Frame;
 use crate::{
@@ -22,6 +24,8 @@ pub enum Stream {
     Analytics,
     /// A metric's current values.
     Metric(String),
+    /// Current values of formulas, under a name that the client gives.
+    Query(String),
 }
 
 impl Stream {
@@ -31,6 +35,7 @@ impl Stream {
         match self {
             Self::Analytics => Operation::SearchEvents,
             Self::Metric(_) => Operation::GetMetricData,
+            Self::Query(_) => Operation::QueryMetrics,
         }
     }
 }
@@ -40,6 +45,7 @@ impl fmt::Display for Stream {
         match self {
             Self::Analytics => out.write_str("analytics"),
             Self::Metric(id) => write!(out, "metrics/{id}"),
+            Self::Query(name) => write!(out, "query/{name}"),
         }
     }
 }
@@ -51,7 +57,10 @@ impl FromStr for Stream {
         match text.split_once('/') {
             None if text == "analytics" => Ok(Self::Analytics),
             Some(("metrics", id)) if (1..=128).contains(&id.chars().count()) => Ok(Self::Metric(id.to_owned())),
-            _ => Err("there is no such stream: analytics, or metrics/ and the id of a metric"),
+            Some(("query", name)) if (1..=64).contains(&name.chars().count()) => Ok(Self::Query(name.to_owned())),
+            _ => Err(
+                "there is no such stream: analytics, metrics/ and the id of a metric, or query/ and a name of yours",
+            ),
         }
     }
 }
@@ -80,9 +89,12 @@ pub struct Subscription {
     pub event_names: Vec<String>,
     /// Fields of an event that are sent; all if empty.
     pub fields: Vec<String>,
-    /// Of a metric: the question, as `GET /api/metrics/{id}/data` takes it.
+    /// Of numbers: the question, as `GET /api/metrics/{id}/data` takes it.
     #[serde(default)]
     pub query: QueryDraft,
+    /// What is asked, as `POST /api/query` takes it, of a stream of that kind.
+    #[serde(default)]
+    pub queries: Vec<Value>,
     /// The last that the client has seen, if it was there before.
     pub since_seq: Option<i64>,
     /// When it was asked for.
@@ -100,6 +112,7 @@ impl Subscription {
             event_names: Vec::new(),
             fields: Vec::new(),
             query: QueryDraft::default(),
+            queries: Vec::new(),
             since_seq: None,
             at,
             begun: false,
@@ -146,20 +159,44 @@ impl Connection {
     }
 }
 
-/// What the function that streams is told. All messages of an account come one after another.
+/// What the function that streams is told.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase", tag = "kind")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
 pub enum LiveMessage<'a> {
     /// Events were accepted: a sealed batch as its message has it.
-    Events { sealed: Cow<'a, str> },
+    Events { account_id: Cow<'a, str>, sealed: Cow<'a, str> },
     /// Events that were accepted can be found now.
-    Stored { at: EpochMillis },
+    Stored { account_id: Cow<'a, str>, at: EpochMillis },
     /// Somebody has come.
-    #[serde(rename_all = "camelCase")]
-    Opened { connection_id: Cow<'a, str>, at: EpochMillis },
-    /// Somebody follows a stream.
-    #[serde(rename_all = "camelCase")]
-    Following { connection_id: Cow<'a, str>, stream: Stream, at: EpochMillis },
+    Opened { account_id: Cow<'a, str>, connection_id: Cow<'a, str>, at: EpochMillis },
+    /// Somebody follows streams: either that of events, or numbers.
+    Following { account_id: Cow<'a, str>, connection_id: Cow<'a, str>, streams: Vec<Stream>, at: EpochMillis },
+}
+
+impl LiveMessage<'_> {
+    #[must_use]
+    pub fn account_id(&self) -> &str {
+        match self {
+            Self::Events { account_id, .. }
+            | Self::Stored { account_id, .. }
+            | Self::Opened { account_id, .. }
+            | Self::Following { account_id, .. } => account_id,
+        }
+    }
+
+    /// Messages of one group come one after another. An account has two, since events do not wait for numbers to be asked.
+    #[must_use]
+    pub fn group(&self) -> String {
+        // A queue takes no names in other scripts.
+        let account: String =
+            Sha256::digest(self.account_id()).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let is_of_numbers = match self {
+            Self::Events { .. } | Self::Opened { .. } => false,
+            Self::Stored { .. } => true,
+            Self::Following { streams, .. } => !streams.contains(&Stream::Analytics),
+        };
+        if is_of_numbers { account + "-numbers" } else { account }
+    }
 }
 
 #[cfg(test)]
@@ -185,11 +222,28 @@ mod tests {
 
     #[test]
     fn streams_are_read_as_they_are_written() {
-        for text in ["analytics", "metrics/delivery_rate", "metrics/018f-点击"] {
+        for text in ["analytics", "metrics/delivery_rate", "metrics/018f-点击", "query/funnel"] {
             assert_eq!(text.parse::<Stream>().expect(text).to_string(), text);
         }
-        for text in ["", "metrics", "metrics/", "Analytics", "analytics/x", "events/1"] {
+        for text in ["", "metrics", "metrics/", "Analytics", "analytics/x", "query/", "events/1"] {
             assert!(text.parse::<Stream>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn numbers_of_an_account_are_a_group_of_their_own() {
+        let following = |stream: &str| LiveMessage::Following {
+            account_id: "店铺 1".into(),
+            connection_id: "c".into(),
+            streams: vec![stream.parse().expect(stream)],
+            at: 0,
+        };
+        let events = LiveMessage::Events { account_id: "店铺 1".into(), sealed: "".into() };
+        let stored = LiveMessage::Stored { account_id: "店铺 1".into(), at: 0 };
+        assert_eq!(events.group(), following("analytics").group());
+        assert_eq!(stored.group(), following("query/x").group());
+        assert_ne!(stored.group(), events.group());
+        // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+        assert!(stored.group().bytes().all(|byte| byte.is_ascii_graphic()));
     }
 }

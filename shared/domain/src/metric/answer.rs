@@ -9,30 +9,40 @@ use super::{
 };
 use crate::time::EpochMillis;
 
-/// A formula made ready: its inputs once each, and the measures that they read.
+/// A formula made ready: its inputs once each, with the places of the measures that they read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Compiled {
     /// Over places in `inputs`.
     formula: Node<usize>,
     /// Each input's function, and the place of its measure.
     inputs: Vec<(Function, usize)>,
-    pub measures: Vec<Measure>,
     /// Levels: a bucket without a value has that of the one before.
     goes_on: bool,
 }
 
 impl Compiled {
+    /// Adds the measures that it reads to those that others read, so that all can be answered from the same cells.
     #[must_use]
-    pub fn new(formula: &Node<Input>) -> Self {
+    pub fn new(formula: &Node<Input>, measures: &mut Vec<Measure>) -> Self {
         let mut inputs: Vec<(Function, usize)> = Vec::new();
-        let mut measures: Vec<Measure> = Vec::new();
         let formula = formula.try_replace(&mut |input| {
-            let measure = place(&mut measures, input.measure());
+            let measure = place(measures, input.measure());
             Ok::<_, std::convert::Infallible>(Node::Input(place(&mut inputs, (input.function, measure))))
         });
         let Ok(formula) = formula;
         let goes_on = inputs.iter().all(|(function, _)| matches!(function, Function::First | Function::Last));
-        Self { formula, inputs, measures, goes_on }
+        Self { formula, inputs, goes_on }
+    }
+
+    /// Whether it reads the measure at this place.
+    #[must_use]
+    pub fn reads(&self, measure: usize) -> bool {
+        self.inputs.iter().any(|(_, read)| *read == measure)
+    }
+
+    /// States of all measures up to the last that it reads, of nothing.
+    fn nothing(&self) -> States {
+        vec![State::default(); self.inputs.iter().map(|(_, measure)| measure + 1).max().unwrap_or(0)]
     }
 
     /// The formula's value over what was found, a state for each measure.
@@ -115,16 +125,16 @@ pub type Answer = Vec<SeriesAnswer>;
 /// States by measure.
 type States = Vec<State>;
 
-/// Puts cells together, one series for each key, in the order of the keys. `starts` are those of the buckets; none if
-/// only totals were asked for. There is a series for [`Key::All`] even if nothing was found and `all` is set.
+/// Puts the cells that a formula reads together, one series for each key, in the order of the keys. `starts` are those of the
+/// buckets; none if only totals were asked for. There is a series for [`Key::All`] even if nothing was found and `all` is set.
 #[must_use]
 pub fn assemble(compiled: &Compiled, cells: Vec<Cell>, starts: &[EpochMillis], all: bool) -> Answer {
-    let empty = vec![State::default(); compiled.measures.len()];
+    let empty = compiled.nothing();
     let mut series: BTreeMap<Key, (States, BTreeMap<EpochMillis, States>)> = BTreeMap::new();
     if all {
         series.insert(Key::All, (empty.clone(), BTreeMap::new()));
     }
-    for cell in cells {
+    for cell in cells.into_iter().filter(|cell| compiled.reads(cell.measure)) {
         let (total, buckets) = series.entry(cell.key).or_insert_with(|| (empty.clone(), BTreeMap::new()));
         let states = match cell.bucket {
             None => total,
@@ -190,6 +200,10 @@ mod tests {
     use crate::metric::{Filter, parse_formula};
 
     fn compiled(formula: &str) -> Compiled {
+        compiled_beside(formula, &mut Vec::new())
+    }
+
+    fn compiled_beside(formula: &str, measures: &mut Vec<Measure>) -> Compiled {
         let formula = parse_formula(formula).expect("can be read");
         let formula = formula.try_replace(&mut |input| {
             Ok::<_, ()>(Node::Input(Input {
@@ -200,7 +214,7 @@ mod tests {
                 filter: Filter::EVERYTHING,
             }))
         });
-        Compiled::new(&formula.expect("holds events"))
+        Compiled::new(&formula.expect("holds events"), measures)
     }
 
     fn count(count: u64) -> State {
@@ -233,8 +247,25 @@ mod tests {
 
     #[test]
     fn equal_inputs_are_one_and_functions_of_a_property_share_a_measure() {
-        let compiled = compiled("(a + a) / b + max(c.x) - min(c.x)");
-        assert_eq!((compiled.inputs.len(), compiled.measures.len()), (4, 3));
+        let mut measures = Vec::new();
+        let compiled = compiled_beside("(a + a) / b + max(c.x) - min(c.x)", &mut measures);
+        assert_eq!((compiled.inputs.len(), measures.len()), (4, 3));
+    }
+
+    #[test]
+    fn formulas_share_cells_and_keep_to_their_own() {
+        let mut measures = Vec::new();
+        let [rate, sent] = ["a / b", "b"].map(|formula| compiled_beside(formula, &mut measures));
+        assert_eq!(measures.len(), 2);
+        let group = |name: &str| Key::Group(vec![Some(name.to_owned())]);
+        let cell = |measure, name, n| Cell { measure, key: group(name), bucket: None, state: count(n) };
+        let cells = vec![cell(0, "x", 3), cell(1, "x", 4), cell(0, "y", 5)];
+        let totals = |compiled| {
+            let answer = assemble(compiled, cells.clone(), &[], false);
+            answer.into_iter().map(|series| (series.key, series.total)).collect::<Vec<_>>()
+        };
+        assert_eq!(totals(&sent), [(group("x"), Ok(4.0))]);
+        assert_eq!(totals(&rate), [(group("x"), Ok(0.75)), (group("y"), Err(Reason::ZeroDenominator))]);
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub use filter::Filter;
 pub use graph::{Metric, Metrics, compile, dimension_sets};
 pub use input::{Input, Measure, Of, Reason, Series, State};
 pub use parser::{DEEPEST, OPERATORS, parse_filter, parse_formula};
-pub use query::{Order, Query, QueryDraft, Ranking, read_filter};
+pub use query::{Order, QUERIES, Query, QueryDraft, Ranking, read_filter};
 pub use resolve::{Meaningless, Resolved, ResolvedKind, Term, Vocabulary, check_kind, resolve};
 pub use syntax::{Function, InputNode, Node, Operator, SyntaxError};
 pub use token::LONGEST;

@@ -51,6 +51,9 @@ pub struct Query {
     pub clipped: bool,
 }
 
+/// Formulas and metrics that may be asked at once.
+pub const QUERIES: usize = 10;
+
 /// A question as it was asked. Empty texts count as not given.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(default, rename_all = "camelCase")]

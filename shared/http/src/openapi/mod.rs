@@ -76,12 +76,28 @@ fn operation(route: &Route) -> Value {
             "summary": "The description of the live streams",
             "responses": {"200": {"description": "AsyncAPI 3.0", "content": {"application/json": {"schema": {"type": "object"}}}}},
         }),
+        Operation::GetDashboard => json!({
+            "summary": "The live dashboard, for a browser",
+            "responses": {"200": {"description": "A page", "content": {"text/html": {"schema": {"type": "string"}}}}},
+        }),
+        Operation::GetDashboardFile => json!({
+            "summary": "A part of the live dashboard",
+            "parameters": [{"name": "file", "in": "path", "required": true, "schema": {"type": "string"}}],
+            "responses": {
+                "200": {"description": "A script or a style sheet; the name changes with the content"},
+                "404": problem("There is no such file"),
+            },
+        }),
         Operation::GetOpenapi => json!({
             "summary": "This document",
             "responses": {"200": {"description": "OpenAPI 3.1", "content": {"application/json": {"schema": {"type": "object"}}}}},
         }),
     };
-    operation["operationId"] = json!(route.function);
+    operation["operationId"] = match route.operation {
+        // One function serves both.
+        Operation::GetDashboardFile => json!("get-dashboard-file"),
+        _ => json!(route.function),
+    };
     match route.roles {
         Access::Everyone => operation["security"] = json!([]),
         Access::Roles(roles) => {
@@ -265,9 +281,11 @@ mod tests {
     #[test]
     fn every_route_has_its_operation_and_every_reference_its_target() {
         let document = document();
+        let mut ids = std::collections::BTreeSet::new();
         for route in &ROUTES {
             let operation = &document["paths"][route.path][route.method.to_ascii_lowercase()];
-            assert_eq!(operation["operationId"], route.function);
+            let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
+            assert!(id.starts_with(route.function) && ids.insert(id.clone()), "{id}");
             assert!(operation["responses"].as_object().is_some_and(|responses| !responses.is_empty()));
         }
         let text = document.to_string();

@@ -1,0 +1,88 @@
+//! Clients that do not keep up: left out for a while, so that nobody waits for them, and told what they have missed.
+
+use std::collections::HashMap;
+
+/// Milliseconds that a client is left out after a failure; twice as long after each further one.
+const REST: i64 = 500;
+const LONGEST_REST: i64 = 32_000;
+
+/// What is known of them.
+#[derive(Debug, Default)]
+pub struct Laggards {
+    /// Until when, and for how long, by connection.
+    rests: HashMap<String, (i64, i64)>,
+    /// Events that were not told, by connection and stream; 0 of numbers.
+    missed: HashMap<(String, String), u64>,
+}
+
+impl Laggards {
+    /// How much is remembered.
+    pub fn len(&self) -> usize {
+        self.rests.len() + self.missed.len()
+    }
+
+    /// Whether a client is to be left out now.
+    pub fn rests(&self, connection_id: &str, now: i64) -> bool {
+        self.rests.get(connection_id).is_some_and(|(until, _)| now < *until)
+    }
+
+    /// A frame did not reach a client.
+    pub fn failed(&mut self, connection_id: &str, now: i64) {
+        let rest = self.rests.get(connection_id).map_or(REST, |(_, rest)| (rest * 2).min(LONGEST_REST));
+        self.rests.insert(connection_id.to_owned(), (now + rest, rest));
+    }
+
+    /// A client keeps up again.
+    pub fn reached(&mut self, connection_id: &str) {
+        self.rests.remove(connection_id);
+    }
+
+    /// Something of a stream was not told.
+    pub fn miss(&mut self, connection_id: &str, stream: &str, events: u64) {
+        *self.missed.entry((connection_id.to_owned(), stream.to_owned())).or_default() += events;
+    }
+
+    /// Events of a stream that were not told; none if everything was.
+    pub fn missed(&self, connection_id: &str, stream: &str) -> Option<u64> {
+        self.missed.get(&(connection_id.to_owned(), stream.to_owned())).copied()
+    }
+
+    /// What was missed of a stream has been made up for.
+    pub fn made_up(&mut self, connection_id: &str, stream: &str) {
+        self.missed.remove(&(connection_id.to_owned(), stream.to_owned()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_fails_again_rests_for_longer_until_reached() {
+        let mut laggards = Laggards::default();
+        assert!(!laggards.rests("c", 0));
+        laggards.failed("c", 0);
+        assert!(laggards.rests("c", REST - 1) && !laggards.rests("c", REST) && !laggards.rests("d", 0));
+        laggards.failed("c", REST);
+        assert!(laggards.rests("c", 3 * REST - 1) && !laggards.rests("c", 3 * REST));
+        (0..20).for_each(|_| laggards.failed("c", 0));
+        assert!(laggards.rests("c", LONGEST_REST - 1) && !laggards.rests("c", LONGEST_REST));
+        laggards.reached("c");
+        laggards.failed("c", 0);
+        assert!(!laggards.rests("c", REST));
+    }
+
+    #[test]
+    fn what_was_missed_adds_up_until_it_is_made_up_for() {
+        let mut laggards = Laggards::default();
+        laggards.miss("c", "analytics", 3);
+        laggards.miss("c", "analytics", 4);
+        laggards.miss("c", "metrics/ctr", 0);
+        assert_eq!((laggards.missed("c", "analytics"), laggards.missed("c", "metrics/ctr")), (Some(7), Some(0)));
+        laggards.made_up("c", "analytics");
+        assert_eq!(
+            (laggards.missed("c", "analytics"), laggards.missed("d", "analytics"), laggards.len()),
+            (None, None, 1)
+        );
+    }
+}

@@ -1,0 +1,79 @@
+import { effect, signal, untracked } from "@preact/signals";
+import type { Frame } from "../live/frames";
+import { Live } from "../live/live";
+import { browser } from "../live/surroundings";
+import { type Session, isSignedIn, keep, session, sessionOf, signOut, whyRefused } from "../session/session";
+import type { Refusal } from "../session/token";
+import { clearBoard, showFrame, showFresh, showPhase, streamsFor } from "./board";
+import { campaign, period, timezone } from "./scope";
+
+/** When the token ends, if that is soon. */
+export const expiring = signal<Date | null>(null);
+export const renewalError = signal<Refusal | null>(null);
+
+let live: Live | undefined;
+let offered: Session | undefined;
+
+export const retryNow = () => live?.retryNow();
+
+/** Watches for whoever is signed in, until they are not. */
+export function watch(address: string): void {
+  effect(() => {
+    if (!isSignedIn.value) return;
+    return untracked(() => open(address));
+  });
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) live?.wake();
+  });
+  window.addEventListener("online", () => live?.wake());
+}
+
+/** Offers another token to the server, if it can be one. */
+export function offer(pasted: string): void {
+  const next = sessionOf(pasted);
+  renewalError.value = "why" in next ? next : null;
+  if ("why" in next) return;
+  offered = next;
+  live?.offerToken(next.token);
+}
+
+function open(address: string): () => void {
+  const listener = { phase: showPhase, fresh: showFresh, refused: () => void askWhy(watching), frame: hear };
+  const watching = new Live(browser, listener, address, session.peek()?.token ?? "");
+  live = watching;
+  watching.start();
+  const stopFollowing = effect(() => {
+    watching.follow(streamsFor({ campaign: campaign.value, period: period.value, timezone }));
+  });
+  return () => {
+    stopFollowing();
+    watching.stop();
+    live = offered = undefined;
+    expiring.value = renewalError.value = null;
+    clearBoard();
+  };
+}
+
+function hear(frame: Frame): void {
+  if ("stream" in frame && frame.stream !== undefined) showFrame(frame, performance.now());
+  else if (frame.type === "token_expiring") expiring.value = new Date(frame.tokenExpiresAt);
+  else if (frame.type === "authenticated") takeOffered();
+  else if (frame.type === "error") hearError(frame.code, frame.detail);
+}
+
+function takeOffered(): void {
+  if (offered) keep(offered);
+  expiring.value = renewalError.value = null;
+}
+
+function hearError(code: string, detail: string): void {
+  const current = session.peek();
+  if (code === "token_expired" && current) signOut({ why: "expired", at: current.claims.expiresAt });
+  else if (expiring.value) renewalError.value = { why: "server", detail };
+}
+
+async function askWhy(asking: Live): Promise<void> {
+  const current = session.peek();
+  const why = current && (await whyRefused(current));
+  if (why && live === asking) signOut(why);
+}

@@ -1,0 +1,24 @@
+import { isSignedIn } from "../session/session";
+import { texts } from "../texts/language";
+import { Board } from "./Board";
+import { Header } from "./Header";
+import { SignIn } from "./SignIn";
+
+export function App() {
+  if (!isSignedIn.value) return <SignIn />;
+  return (
+    <>
+      <a class="skip" href="#board" onClick={skipToBoard}>
+        {texts.value.skip}
+      </a>
+      <Header />
+      <Board />
+    </>
+  );
+}
+
+/** Not by the address, whose fragment says which campaign and period are shown. */
+function skipToBoard(event: Event): void {
+  event.preventDefault();
+  document.getElementById("board")?.focus();
+}

@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { readPlace, writePlace } from "../src/board/place";
+import { campaignIs, questionsOf } from "../src/board/questions";
+import { EventRate, KEPT_EVENTS, withNewer } from "../src/board/ticker";
+
+const event = (id: number) => ({ eventId: `e${id}`, eventName: "message_sent", timestamp: "2026-11-24T09:30:00.000Z" });
+const totals = (events: number, since = "2026-11-24T09:30:00.000Z") => ({ since, events, byName: {} });
+
+test("the newest events come first, each once, and only so many are kept", () => {
+  const first = withNewer([], [event(1), event(2)]);
+  assert.deepEqual(withNewer(first, [event(2), event(3)]).map(({ eventId }) => eventId), ["e3", "e2", "e1"]);
+  const many = withNewer(first, Array.from({ length: 60 }, (_, index) => event(index + 10)));
+  assert.equal(many.length, KEPT_EVENTS);
+  assert.equal(many[0]?.eventId, "e69");
+});
+
+test("the rate is that of the last ten seconds, falls to nothing, and forgets sums that began anew", () => {
+  const rate = new EventRate();
+  rate.take(totals(1_000), 0);
+  assert.equal(rate.at(500), null);
+  rate.take(totals(1_020), 2_000);
+  assert.equal(rate.at(2_000), 10);
+  rate.take(totals(1_120), 12_000);
+  assert.equal(rate.at(12_000), 10);
+  assert.equal(rate.at(30_000), 0);
+  rate.take(totals(5, "2026-11-24T10:00:00.000Z"), 31_000);
+  rate.take(totals(25, "2026-11-24T10:00:00.000Z"), 33_000);
+  assert.equal(rate.at(33_000), 10);
+});
+
+test("the address says where one is, and never holds the token", () => {
+  const place = readPlace("#token=a.b.c&campaign=%E6%96%B0%E5%93%81%20%26&period=7d");
+  assert.deepEqual(place, { campaign: "新品 &", period: "7d", token: "a.b.c" });
+  assert.deepEqual(readPlace(writePlace(place)), { ...place, token: null });
+  assert.equal(readPlace("#period=9y").period, "24h");
+});
+
+test("a campaign's name is asked for as it is", () => {
+  assert.equal(campaignIs('say "hi" \\o/'), 'campaignId = "say \\"hi\\" \\\\o/"');
+  const { senders, groups } = questionsOf({ campaign: "spring", period: "7d", timezone: "UTC" }) as Record<string, { filter?: string }>;
+  assert.equal(groups?.filter, 'campaignId = "spring"');
+  assert.equal(senders?.filter, undefined);
+});
