@@ -6,6 +6,7 @@
 
 mod accept;
 mod clickhouse;
+mod dashboard;
 mod footprint;
 mod input;
 mod invoke;
@@ -26,8 +27,8 @@ use anyhow::{Result, bail};
 use crate::{local::Local, report::Figure};
 
 /// Every figure, in the order in which they are measured.
-const FIGURES: [&str; 9] =
-    ["accept", "invoke", "start", "footprint", "live", "search", "metrics", "metrics-100m", "pipeline"];
+const FIGURES: [&str; 10] =
+    ["accept", "invoke", "start", "footprint", "dashboard", "live", "search", "metrics", "metrics-100m", "pipeline"];
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
@@ -67,6 +68,7 @@ async fn measure(name: &str) -> Result<Figure> {
         _ => {
             let local = Local::up().await?;
             let figure = match name {
+                "dashboard" => dashboard::measure(&local).await,
                 "live" => live::measure(&local).await,
                 "search" => search::measure(&local).await,
                 "metrics" => metrics::measure(&local, 10_000_000, 50.0).await,

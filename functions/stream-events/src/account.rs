@@ -13,7 +13,6 @@ use analytics_domain::{
 };
 use analytics_dynamo::TableError;
 use analytics_sockets::SocketError;
-use futures_util::future::try_join_all;
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -130,21 +129,21 @@ impl<'a> Account<'a> {
         }
     }
 
-    /// Tells a client that it follows streams, and where one of events stands. Returns those of numbers, for which it waits.
+    /// Has a client follow streams, and tells it where one of events stands. Returns those of numbers, for which it waits.
     async fn follow(&mut self, id: &str, streams: &[Stream]) -> Result<Vec<Stream>, TableError> {
         let Some(connection) = self.find(id) else { return Ok(Vec::new()) };
         let subscription = |stream: &Stream| connection.subscriptions.get(stream).filter(|one| !one.begun);
         let new = streams.iter().filter_map(|stream| Some((stream, subscription(stream)?)));
         let new: Vec<(&Stream, &Subscription)> = new.collect();
-        let mut frames = Vec::new();
-        for (stream, subscription) in &new {
-            frames.push(Frame::Subscribed { stream: &stream.to_string() }.to_json());
-            if **stream == Stream::Analytics {
-                frames.extend(self.standing(stream, subscription, (self.app.now)()).await?);
-            }
+        if new.is_empty() {
+            return Ok(Vec::new());
         }
-        let begin = |(stream, subscription)| self.app.connections.begin(self.id, id, stream, subscription);
-        try_join_all(new.iter().copied().map(begin)).await?;
+        let mut frames = Vec::new();
+        for (stream, subscription) in new.iter().filter(|(stream, _)| **stream == Stream::Analytics) {
+            frames.push(Frame::Subscribed { stream: &stream.to_string() }.to_json());
+            frames.extend(self.standing(stream, subscription, (self.app.now)()).await?);
+        }
+        self.app.connections.begin(self.id, id, &new).await?;
         for mine in self.connections.iter_mut().filter(|other| other.id == id) {
             let begun = mine.subscriptions.iter_mut().filter(|(stream, _)| new.iter().any(|(one, _)| one == stream));
             begun.for_each(|(_, subscription)| subscription.begun = true);
@@ -199,11 +198,7 @@ impl<'a> Account<'a> {
             }
         }
         feeds.retain(|(_, feed)| feed.come() > 0);
-        let mut heads = Vec::new();
-        for (way, _) in &feeds {
-            let head = self.app.feeds.head(&way.place).await?;
-            heads.push(head.unwrap_or_else(|| Head::new((self.app.now)())));
-        }
+        let heads = self.heads(feeds.iter().map(|(way, _)| way)).await?;
         // More than one call can take is told at once: others wait behind it.
         if !is_full {
             self.wait_since(heads.iter().map(|head| head.at).max().unwrap_or(0)).await;
@@ -232,6 +227,13 @@ impl<'a> Account<'a> {
             self.app.feeds.set_head(&way.place, &head, now).await?;
         }
         Ok(())
+    }
+
+    /// Where feeds stand, in their order.
+    pub async fn heads(&self, ways: impl Iterator<Item = &Way>) -> Result<Vec<Head>, TableError> {
+        let places: Vec<&str> = ways.map(|way| way.place.as_str()).collect();
+        let mut heads = self.app.feeds.heads(&places).await?;
+        Ok(places.iter().map(|place| heads.remove(*place).unwrap_or_else(|| Head::new((self.app.now)()))).collect())
     }
 
     /// Waits until an interval has passed since the last frame.

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use analytics_domain::live::{Connection, Frame, Head, Stream, Subscription};
+use analytics_domain::live::{Connection, Frame, Stream, Subscription};
 use analytics_dynamo::TableError;
 use analytics_http::{ApiError, FieldError};
 use analytics_metrics::{App as Metrics, Question, Questions, answer, answer_all};
-use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 
 use crate::{
@@ -23,8 +22,7 @@ impl Account<'_> {
         let ways = self.ways().into_iter().filter(|(way, _)| way.stream != Stream::Analytics && is_wanted(way));
         let mut ways: Vec<(Way, Subscription)> = ways.map(|(way, subscription)| (way, subscription.clone())).collect();
         ways.sort_by_key(|(way, _)| newcomers.iter().position(|(_, stream)| *stream == way.stream));
-        let heads = try_join_all(ways.iter().map(|(way, _)| self.app.feeds.head(&way.place))).await?;
-        let heads: Vec<Head> = heads.into_iter().map(|head| head.unwrap_or_else(|| Head::new(0))).collect();
+        let heads = self.heads(ways.iter().map(|(way, _)| way)).await?;
         if newcomers.is_empty() {
             self.wait_since(heads.iter().map(|head| head.at).max().unwrap_or(0)).await;
         }
@@ -43,7 +41,6 @@ impl Account<'_> {
             resting.iter().for_each(|one| self.app.memory().laggards.miss(&one.id, &stream, 0));
             let (behind, old): (Vec<&Connection>, Vec<&Connection>) =
                 old.into_iter().partition(|one| self.app.memory().laggards.missed(&one.id, &stream).is_some());
-            let new = [new, behind].concat();
             let mut is_over = false;
             let (delta, whole) = match told {
                 Err(error) => {
@@ -71,14 +68,19 @@ impl Account<'_> {
                     (delta, whole)
                 }
             };
-            let parcels = |connections: &[&Connection], text: Option<String>| {
-                let frame: Option<Arc<str>> = text.map(Arc::from);
-                let parcel = |connection: &&Connection| {
-                    Some(Parcel { connection_id: connection.id.clone(), frames: vec![frame.clone()?] })
-                };
-                connections.iter().filter_map(parcel).collect::<Vec<_>>()
+            let subscribed: Arc<str> = Frame::Subscribed { stream: &stream }.to_json().into();
+            let (delta, whole): (Option<Arc<str>>, Option<Arc<str>>) = (delta.map(Arc::from), whole.map(Arc::from));
+            let parcels = |connections: &[&Connection], frames: [Option<&Arc<str>>; 2]| {
+                let frames: Vec<Arc<str>> = frames.into_iter().flatten().cloned().collect();
+                let parcel = |one: &&Connection| Parcel { connection_id: one.id.clone(), frames: frames.clone() };
+                connections.iter().filter(|_| !frames.is_empty()).map(parcel).collect::<Vec<_>>()
             };
-            let parcels = [parcels(&old, delta), parcels(&new, whole)].concat();
+            let parcels = [
+                parcels(&old, [delta.as_ref(), None]),
+                parcels(&behind, [whole.as_ref(), None]),
+                parcels(&new, [Some(&subscribed), whole.as_ref()]),
+            ]
+            .concat();
             let ends: Vec<String> = parcels.iter().filter(|_| is_over).map(|one| one.connection_id.clone()).collect();
             self.send_of(&stream, parcels, 0).await;
             for id in ends {

@@ -4,10 +4,17 @@ export type Formats = ReturnType<typeof formatsFor>;
 
 const COMPACT_FROM = 10_000_000;
 
+/** A formatter that is made when it is first used: each takes milliseconds, which the first paint would wait for. */
+function whenNeeded<Value>(make: () => { format(value: Value): string }) {
+  let made: { format(value: Value): string } | undefined;
+  return { format: (value: Value) => (made ??= make()).format(value) };
+}
+
 /** How numbers and times are written in a locale, in the time zone of the viewer unless another is given. */
 export function formatsFor(locale: string, timeZone?: string) {
-  const numbers = (options: Intl.NumberFormatOptions) => new Intl.NumberFormat(locale, options);
-  const times = (options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat(locale, { ...options, timeZone });
+  const numbers = (options: Intl.NumberFormatOptions) => whenNeeded(() => new Intl.NumberFormat(locale, options));
+  const times = (options: Intl.DateTimeFormatOptions) =>
+    whenNeeded(() => new Intl.DateTimeFormat(locale, { ...options, timeZone }));
 
   const whole = numbers({ maximumFractionDigits: 0 });
   const compact = numbers({ notation: "compact", maximumFractionDigits: 1 });
@@ -45,7 +52,7 @@ export function formatsFor(locale: string, timeZone?: string) {
 
     value(of: Unit, value: number): string {
       if (of === "percent") return percent(value);
-      if (of === "seconds") return value >= 1000 ? (seconds as Intl.NumberFormat).format(value) : secondsWithTenths.format(value);
+      if (of === "seconds") return value >= 1000 ? (seconds?.format(value) ?? "") : secondsWithTenths.format(value);
       return of === "net" ? net.format(value) : count(value);
     },
 
@@ -71,7 +78,7 @@ export function formatsFor(locale: string, timeZone?: string) {
       ];
       const first = parts.findIndex(({ size }) => size > 0);
       const shown = first < 0 ? parts.slice(-1) : parts.slice(first, first + 2).filter(({ size }, at) => at === 0 || size > 0);
-      return shown.map(({ size, as }) => (as as Intl.NumberFormat).format(size)).join(" ");
+      return shown.map(({ size, as }) => as?.format(size) ?? "").join(" ");
     },
   };
 }

@@ -77,6 +77,7 @@ impl ConnectionTable {
             .item("connectedAt", number(connection.connected_at))
             .item("tokenExpiresAt", number(connection.token_expires_at))
             .item("streams", AttributeValue::M(streams))
+            .item("begun", AttributeValue::M(HashMap::new()))
             .item("expiresAt", expires);
         pointer.send().await.map_err(|error| unavailable(&error))?;
         item.send().await.map(drop).map_err(|error| unavailable(&error))
@@ -192,7 +193,7 @@ impl ConnectionTable {
         }
     }
 
-    /// Notes that a stream has begun, unless it was changed meanwhile.
+    /// Notes that streams have begun as they were asked for; one that was changed meanwhile has not.
     ///
     /// # Errors
     /// If the table does not answer.
@@ -200,23 +201,17 @@ impl ConnectionTable {
         &self,
         account_id: &str,
         connection_id: &str,
-        stream: &Stream,
-        subscription: &Subscription,
+        streams: &[(&Stream, &Subscription)],
     ) -> Result<(), TableError> {
-        let json = |subscription: &Subscription| {
-            serde_json::to_string(subscription)
-                .map(AttributeValue::S)
-                .map_err(|_| TableError::Corrupt("a subscription"))
-        };
-        let update = self
-            .update(account_id, connection_id)
-            .update_expression("SET #streams.#stream = :begun")
-            .condition_expression("#streams.#stream = :asked")
-            .expression_attribute_names("#streams", "streams")
-            .expression_attribute_names("#stream", stream.to_string())
-            .expression_attribute_values(":asked", json(subscription)?)
-            .expression_attribute_values(":begun", json(&Subscription { begun: true, ..subscription.clone() })?);
-        settled(update.send().await)
+        let mut update = self.update(account_id, connection_id).condition_expression("attribute_exists(connectionId)");
+        let mut set = Vec::new();
+        for (place, (stream, subscription)) in streams.iter().enumerate() {
+            set.push(format!("begun.#s{place} = :s{place}"));
+            update = update
+                .expression_attribute_names(format!("#s{place}"), stream.to_string())
+                .expression_attribute_values(format!(":s{place}"), number(subscription.at));
+        }
+        settled(update.update_expression(format!("SET {}", set.join(", "))).send().await)
     }
 
     /// Takes a stream from those that a connection follows.
@@ -226,7 +221,7 @@ impl ConnectionTable {
     pub async fn unsubscribe(&self, account_id: &str, connection_id: &str, stream: &Stream) -> Result<(), TableError> {
         let update = self
             .update(account_id, connection_id)
-            .update_expression("REMOVE #streams.#stream")
+            .update_expression("REMOVE #streams.#stream, begun.#stream")
             .condition_expression("attribute_exists(connectionId)")
             .expression_attribute_names("#streams", "streams")
             .expression_attribute_names("#stream", stream.to_string());
@@ -286,11 +281,14 @@ fn connection(account_id: &str, item: &HashMap<String, AttributeValue>) -> Resul
     let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
     let role = text("role").and_then(|name| Role::ALL.into_iter().find(|role| role.name() == name));
     let streams = item.get("streams").and_then(|streams| streams.as_m().ok());
+    let begun = item.get("begun").and_then(|begun| begun.as_m().ok());
     let mut subscriptions = BTreeMap::new();
     for (stream, subscription) in streams.into_iter().flatten() {
         let subscription = subscription.as_s().ok().and_then(|json| serde_json::from_str(json).ok());
         let stream = stream.parse().ok().zip(subscription).ok_or(TableError::Corrupt("a stream cannot be read"))?;
-        subscriptions.insert(stream.0, stream.1);
+        let (stream, subscription): (Stream, Subscription) = stream;
+        let begun_at = begun.and_then(|begun| integer(begun, &stream.to_string()));
+        subscriptions.insert(stream, Subscription { begun: begun_at == Some(subscription.at), ..subscription });
     }
     Ok(Connection {
         account_id: account_id.to_owned(),

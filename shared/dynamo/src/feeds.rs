@@ -1,7 +1,9 @@
 //! What was told to those who watch: where each feed stands, and its frames of the last minutes.
 
+use std::collections::HashMap;
+
 use analytics_domain::live::{Head, MEMORY};
-use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::{Client, types::KeysAndAttributes};
 use aws_types::SdkConfig;
 
 use crate::{TableError, client, number, text, unavailable};
@@ -16,6 +18,10 @@ pub struct FeedTable {
 /// Where a feed stands has its place among the frames, which go by their number.
 const HEAD: &str = "head";
 
+/// Keys of one read:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
+const AT_ONCE: usize = 100;
+
 /// Frames as they sort.
 fn place(seq: i64) -> String {
     format!("{seq:020}")
@@ -27,17 +33,40 @@ impl FeedTable {
         Self { client: client(config), name: name.into() }
     }
 
-    /// Where a feed stands, if it is there.
+    /// Where feeds stand, those that are there.
     ///
     /// # Errors
     /// If the table does not answer or holds nonsense.
+    pub async fn heads(&self, feeds: &[&str]) -> Result<HashMap<String, Head>, TableError> {
+        let mut heads = HashMap::new();
+        for feeds in feeds.chunks(AT_ONCE) {
+            let key = |feed: &&str| {
+                HashMap::from([("watched".to_owned(), text(feed)), ("connectionId".to_owned(), text(HEAD))])
+            };
+            let keys =
+                KeysAndAttributes::builder().set_keys(Some(feeds.iter().map(key).collect())).consistent_read(true);
+            let keys = keys.build().map_err(|_| TableError::Corrupt("a feed's key"))?;
+            let get = self.client.batch_get_item().request_items(&self.name, keys);
+            let answer = get.send().await.map_err(|error| unavailable(&error))?;
+            if answer.unprocessed_keys().is_some_and(|keys| !keys.is_empty()) {
+                return Err(TableError::Unavailable("some keys were not processed".to_owned()));
+            }
+            for item in answer.responses.into_iter().flatten().flat_map(|(_, items)| items) {
+                let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
+                let head = text("head").and_then(|head| serde_json::from_str(head).ok());
+                let (feed, head) = text("watched").zip(head).ok_or(TableError::Corrupt("a feed's head"))?;
+                heads.insert(feed.clone(), head);
+            }
+        }
+        Ok(heads)
+    }
+
+    /// Where a feed stands, if it is there.
+    ///
+    /// # Errors
+    /// As [`FeedTable::heads`].
     pub async fn head(&self, feed: &str) -> Result<Option<Head>, TableError> {
-        let get = self.client.get_item().table_name(&self.name).consistent_read(true);
-        let get = get.key("watched", text(feed)).key("connectionId", text(HEAD));
-        let item = get.send().await.map_err(|error| unavailable(&error))?.item;
-        let Some(item) = item else { return Ok(None) };
-        let head = item.get("head").and_then(|head| head.as_s().ok()).and_then(|head| serde_json::from_str(head).ok());
-        head.map(Some).ok_or(TableError::Corrupt("a feed's head"))
+        Ok(self.heads(&[feed]).await?.remove(feed))
     }
 
     /// Notes where a feed stands.

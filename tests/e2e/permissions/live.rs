@@ -62,12 +62,12 @@ async fn has_left(account: &Account<'_>, id: &str) -> Result<bool> {
 async fn add_ghost(account: &Account<'_>, id: &str) -> Result<()> {
     let now = now_millis();
     let expires = json!({"N": (now / 1_000 + 600).to_string()});
-    let subscription =
-        json!({"filter": {"all": []}, "eventNames": [], "fields": [], "sinceSeq": null, "at": now, "begun": true});
+    let subscription = json!({"filter": {"all": []}, "eventNames": [], "fields": [], "sinceSeq": null, "at": now});
     let item = json!({
         "watched": {"S": format!("account#{}", account.id)}, "connectionId": {"S": id}, "role": {"S": "viewer"},
         "connectedAt": {"N": now.to_string()}, "tokenExpiresAt": {"N": (now + 600_000).to_string()},
-        "streams": {"M": {"analytics": {"S": subscription.to_string()}}}, "expiresAt": expires,
+        "streams": {"M": {"analytics": {"S": subscription.to_string()}}},
+        "begun": {"M": {"analytics": {"N": now.to_string()}}}, "expiresAt": expires,
     });
     let pointer = json!({
         "watched": {"S": format!("connection#{id}")}, "connectionId": {"S": id}, "accountId": {"S": account.id},

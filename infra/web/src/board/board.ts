@@ -124,6 +124,12 @@ function showTime(text: string): void {
   if (!asOf.value || at > asOf.value) asOf.value = at;
 }
 
+/** Shows answers that did not come by the stream, until it has its own: they are not fresh. */
+export function showAhead(stream: string, answers: Answer[]): void {
+  const topic = topicOf(stream);
+  if (topic && !panels[topic].value.answers) panels[topic].value = { ...panels[topic].value, answers };
+}
+
 function showNumbers(topic: Topic, frame: Frame): void {
   const panel = panels[topic];
   const { answers } = panel.value;

@@ -1,10 +1,11 @@
 import { effect, signal, untracked } from "@preact/signals";
-import type { Frame } from "../live/frames";
+import type { Frame, Question } from "../live/frames";
 import { Live } from "../live/live";
 import { browser } from "../live/surroundings";
 import { type Session, isSignedIn, keep, session, sessionOf, signOut, whyRefused } from "../session/session";
 import type { Refusal } from "../session/token";
-import { clearBoard, showFrame, showFresh, showPhase, streamsFor } from "./board";
+import type { Answer } from "./answers";
+import { clearBoard, showAhead, showFrame, showFresh, showPhase, streamsFor } from "./board";
 import { campaign, period, timezone } from "./scope";
 
 /** When the token ends, if that is soon. */
@@ -42,8 +43,11 @@ function open(address: string): () => void {
   const watching = new Live(browser, listener, address, session.peek()?.token ?? "");
   live = watching;
   watching.start();
-  const stopFollowing = effect(() => {
-    watching.follow(streamsFor({ campaign: campaign.value, period: period.value, timezone }));
+  const scope = () => ({ campaign: campaign.value, period: period.value, timezone });
+  let stopFollowing = () => {};
+  // The first numbers do not wait for the connection, nor for all the others.
+  void askAhead(streamsFor(scope())[0]).finally(() => {
+    if (live === watching) stopFollowing = effect(() => watching.follow(streamsFor(scope())));
   });
   return () => {
     stopFollowing();
@@ -52,6 +56,19 @@ function open(address: string): () => void {
     expiring.value = renewalError.value = null;
     clearBoard();
   };
+}
+
+/** Shows what the first tiles are about. */
+async function askAhead(first: Question | undefined): Promise<void> {
+  if (!first) return;
+  const { stream, ...question } = first;
+  const headers = { Authorization: `Bearer ${session.peek()?.token}`, "Content-Type": "application/json" };
+  try {
+    const response = await fetch("api/query", { method: "POST", headers, body: JSON.stringify(question) });
+    if (response.ok) showAhead(stream, ((await response.json()) as { results: Answer[] }).results);
+  } catch {
+    // The connection will tell what is wrong.
+  }
 }
 
 function hear(frame: Frame): void {

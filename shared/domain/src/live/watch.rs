@@ -99,7 +99,8 @@ pub struct Subscription {
     pub since_seq: Option<i64>,
     /// When it was asked for.
     pub at: EpochMillis,
-    /// Whether its first frames were sent.
+    /// Whether its first frames were sent; kept beside it.
+    #[serde(skip)]
     pub begun: bool,
 }
 
