@@ -389,6 +389,24 @@ async fn who_cannot_be_reached_holds_nobody_up_and_learns_what_was_missed() -> R
     is_documented(&stack, &[&slow, &quick]).await
 }
 
+#[tokio::test]
+async fn a_message_that_comes_again_is_told_once() -> Result<()> {
+    let stack = Stack::shared().await;
+    let account = stack.account("live-again");
+    let mut socket = open(&account, Role::Viewer, "&stream=analytics").await?;
+    for kind in ["ready", "subscribed", "snapshot"] {
+        socket.expect(kind).await?;
+    }
+    let mut function = pipeline::stream_events(&stack, &stack.setting("AWS_ENDPOINT_URL")).await?;
+    // The second call was cut off before the queue heard of it.
+    for number in [1, 2, 2, 3] {
+        show(&mut function, &account, number).await?;
+    }
+    let (ids, frame) = events(&mut socket, 3).await?;
+    assert_eq!((ids, &frame["totals"]["events"]), (["1", "2", "3"].map(str::to_owned).to_vec(), &json!(3)));
+    Ok(())
+}
+
 /// Has a function show one accepted event.
 async fn show(function: &mut Function, account: &Account<'_>, number: u32) -> Result<()> {
     let message =

@@ -23,6 +23,12 @@ use crate::{
 /// Tries to reach a connection that is just about to open.
 const TRIES: u32 = 40;
 
+/// A message, with the queue's id of it.
+pub struct Told<'m> {
+    pub id: &'m str,
+    pub message: LiveMessage<'m>,
+}
+
 /// What is the same for all who follow a stream in the same way.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Way {
@@ -54,10 +60,10 @@ impl<'a> Account<'a> {
     }
 
     /// Tells what the messages tell to everybody whom it concerns.
-    pub async fn tell(mut self, messages: &[LiveMessage<'_>], is_full: bool) -> Result<(), TableError> {
+    pub async fn tell(mut self, messages: &[Told<'_>], is_full: bool) -> Result<(), TableError> {
         self.end_those_whose_token_has().await;
         let (mut newcomers, mut is_stale) = (Vec::new(), false);
-        for message in messages {
+        for Told { message, .. } in messages {
             match message {
                 LiveMessage::Opened { connection_id, .. } => self.greet(connection_id).await?,
                 LiveMessage::Following { connection_id, streams, .. } => {
@@ -68,18 +74,26 @@ impl<'a> Account<'a> {
                 LiveMessage::Events { .. } => {}
             }
         }
-        self.tell_events(messages, is_full).await?;
-        // The events have been told and counted: that numbers cannot be is no reason to tell them again.
-        if (is_stale || !newcomers.is_empty())
-            && let Err(error) = self.tell_numbers(is_stale, &newcomers).await
-        {
-            tracing::warn!(account.id = self.id, error.cause = %error, "what is new in numbers is told later");
+        let mut has_told = self.tell_events(messages, is_full).await?;
+        if is_stale || !newcomers.is_empty() {
+            has_told |= self.tell_numbers(is_stale, &newcomers).await?;
+            self.begin(&newcomers).await?;
+        }
+        // What comes meanwhile gathers in the queue. A frame after a pause waits for nothing.
+        if has_told && !is_full {
+            tokio::time::sleep(self.app.interval()).await;
         }
         Ok(())
     }
 
+    /// The ways in which such streams are followed.
+    pub fn ways_to(&self, is_wanted: impl Fn(&Stream) -> bool) -> Vec<(Way, Subscription)> {
+        let ways = self.ways().into_iter().filter(|(way, _)| is_wanted(&way.stream));
+        ways.map(|(way, subscription)| (way, subscription.clone())).collect()
+    }
+
     /// All ways in which streams are followed, by those who are there or may come back.
-    pub fn ways(&self) -> BTreeMap<Way, &Subscription> {
+    fn ways(&self) -> BTreeMap<Way, &Subscription> {
         let followed = self.connections.iter().flat_map(|connection| &connection.subscriptions);
         let begun = followed.filter(|(_, subscription)| subscription.begun);
         begun.map(|(stream, subscription)| (Way::of(self.id, stream, subscription), subscription)).collect()
@@ -143,7 +157,10 @@ impl<'a> Account<'a> {
             frames.push(Frame::Subscribed { stream: &stream.to_string() }.to_json());
             frames.extend(self.standing(stream, subscription, (self.app.now)()).await?);
         }
-        self.app.connections.begin(self.id, id, &new).await?;
+        let events: Vec<_> = new.iter().copied().filter(|(stream, _)| **stream == Stream::Analytics).collect();
+        if !events.is_empty() {
+            self.app.connections.begin(self.id, id, &events).await?;
+        }
         for mine in self.connections.iter_mut().filter(|other| other.id == id) {
             let begun = mine.subscriptions.iter_mut().filter(|(stream, _)| new.iter().any(|(one, _)| one == stream));
             begun.for_each(|(_, subscription)| subscription.begun = true);
@@ -152,6 +169,20 @@ impl<'a> Account<'a> {
         let numbers = numbers.collect();
         self.send_to(id, frames).await;
         Ok(numbers)
+    }
+
+    /// Notes that those who waited for numbers have them.
+    async fn begin(&self, newcomers: &[(String, Stream)]) -> Result<(), TableError> {
+        let ids: BTreeSet<&String> = newcomers.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            let Some(connection) = self.find(id) else { continue };
+            let its = newcomers.iter().filter(|(other, _)| other == id).map(|(_, stream)| stream);
+            let its: Vec<_> = its.filter_map(|stream| connection.subscriptions.get_key_value(stream)).collect();
+            if !its.is_empty() {
+                self.app.connections.begin(self.id, id, &its).await?;
+            }
+        }
+        Ok(())
     }
 
     fn find(&self, id: &str) -> Option<Connection> {
@@ -177,7 +208,7 @@ impl<'a> Account<'a> {
         let head = if self.ways().contains_key(&way) { self.app.feeds.head(&way.place).await? } else { None };
         let (head, is_new) = head.map_or_else(|| (Head::new(now), true), |head| (head, false));
         if is_new {
-            self.app.feeds.set_head(&way.place, &head, now).await?;
+            self.app.feeds.set_head(&way.place, &head, &head, now).await?;
         }
         Ok(match subscription.since_seq {
             Some(seq) if head.remembers(seq, now) => self.app.feeds.frames_after(&way.place, seq).await?,
@@ -186,27 +217,35 @@ impl<'a> Account<'a> {
         })
     }
 
-    async fn tell_events(&mut self, messages: &[LiveMessage<'_>], is_full: bool) -> Result<(), TableError> {
-        let ways = self.ways();
-        let ways = ways.into_iter().filter(|(way, _)| way.stream == Stream::Analytics);
-        let mut feeds: Vec<(Way, Feed)> =
-            ways.map(|(way, subscription)| (way, Feed::new(subscription, self.app.most))).collect();
-        for message in messages {
-            let LiveMessage::Events { sealed, .. } = message else { continue };
-            if let Err(error) = take(&mut feeds, sealed) {
-                tracing::error!(account.id = self.id, error.cause = %error, "no sealed batch");
+    /// Returns whether there was anything to tell.
+    async fn tell_events(&mut self, messages: &[Told<'_>], is_full: bool) -> Result<bool, TableError> {
+        let ways: Vec<(Way, Subscription)> = self.ways_to(|stream| *stream == Stream::Analytics);
+        let opened: Vec<(&str, Vec<u8>)> = messages.iter().filter_map(|told| self.open(told)).collect();
+        let batches: Vec<(&str, SealedBatch<'_>)> =
+            opened.iter().filter_map(|(id, bytes)| Some((*id, SealedBatch::from_bytes(bytes).ok()?))).collect();
+        if ways.is_empty() || batches.is_empty() {
+            return Ok(false);
+        }
+        let heads = self.heads(ways.iter().map(|(way, _)| way)).await?;
+        for ((way, subscription), head) in ways.iter().zip(heads) {
+            let mut feed = Feed::new(subscription, self.app.most);
+            for (_, batch) in batches.iter().filter(|(id, _)| !head.told.iter().any(|told| told == id)) {
+                batch.events.iter().for_each(|event| feed.take(&Shown::new(batch, event)));
             }
-        }
-        feeds.retain(|(_, feed)| feed.come() > 0);
-        let heads = self.heads(feeds.iter().map(|(way, _)| way)).await?;
-        // More than one call can take is told at once: others wait behind it.
-        if !is_full {
-            self.wait_since(heads.iter().map(|head| head.at).max().unwrap_or(0)).await;
-        }
-        for ((way, feed), head) in feeds.iter().zip(heads) {
+            if feed.come() == 0 {
+                continue;
+            }
             let now = (self.app.now)();
+            let told = batches.iter().map(|(id, _)| (*id).to_owned()).collect();
+            // There is more than one call can take: until the next frame is due, it is only counted.
+            if is_full && now < head.at + self.app.interval {
+                let mut counted = feed.count(&head);
+                counted.told = told;
+                self.app.feeds.set_head(&way.place, &head, &counted, now).await?;
+                continue;
+            }
             let stream = way.stream.to_string();
-            let (text, head) = feed.frame(&stream, &head, now);
+            let (text, mut shown) = feed.frame(&stream, &head, now);
             let frame: Arc<str> = text.as_str().into();
             let parcels = self.followers(way).filter_map(|connection| {
                 if self.app.memory().laggards.rests(&connection.id, now) {
@@ -223,10 +262,21 @@ impl<'a> Account<'a> {
             let parcels = parcels.collect();
             self.send_of(&stream, parcels, feed.come()).await;
             // Both or none: a frame that no head knows of is not missed, since its events come again.
-            self.app.feeds.add_frame(&way.place, head.seq, &text, now).await?;
-            self.app.feeds.set_head(&way.place, &head, now).await?;
+            self.app.feeds.add_frame(&way.place, shown.seq, &text, now).await?;
+            (shown.at, shown.told) = ((self.app.now)(), told);
+            self.app.feeds.set_head(&way.place, &head, &shown, now).await?;
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// The sealed batch in a message, with the message's id.
+    fn open<'t>(&self, told: &'t Told<'_>) -> Option<(&'t str, Vec<u8>)> {
+        let LiveMessage::Events { sealed, .. } = &told.message else { return None };
+        let bytes = open(sealed).and_then(|bytes| SealedBatch::from_bytes(&bytes).map(drop).map(|()| bytes));
+        let bytes = bytes.inspect_err(|error| {
+            tracing::error!(account.id = self.id, error.cause = %error, "no sealed batch");
+        });
+        Some((told.id, bytes.ok()?))
     }
 
     /// Where feeds stand, in their order.
@@ -234,14 +284,6 @@ impl<'a> Account<'a> {
         let places: Vec<&str> = ways.map(|way| way.place.as_str()).collect();
         let mut heads = self.app.feeds.heads(&places).await?;
         Ok(places.iter().map(|place| heads.remove(*place).unwrap_or_else(|| Head::new((self.app.now)()))).collect())
-    }
-
-    /// Waits until an interval has passed since the last frame.
-    pub async fn wait_since(&self, last: i64) {
-        let wait = last + self.app.interval - (self.app.now)();
-        if wait > 0 {
-            tokio::time::sleep(Duration::from_millis(wait.min(self.app.interval).unsigned_abs())).await;
-        }
     }
 
     /// What is to be said to a client before its next frame.
@@ -307,16 +349,6 @@ async fn leave(app: &App, account_id: &str, id: &str, now: i64) {
     if let Err(error) = app.connections.leave(account_id, id, now).await {
         tracing::warn!(connection.id = id, error.cause = %error, "a connection's end could not be noted");
     }
-}
-
-fn take(feeds: &mut [(Way, Feed)], sealed: &str) -> Result<(), analytics_domain::event::SealError> {
-    let bytes = open(sealed)?;
-    let batch = SealedBatch::from_bytes(&bytes)?;
-    for event in &batch.events {
-        let shown = Shown::new(&batch, event);
-        feeds.iter_mut().for_each(|(_, feed)| feed.take(&shown));
-    }
-    Ok(())
 }
 
 /// Waits until a connection that has been let in is open, as far as that can be told.

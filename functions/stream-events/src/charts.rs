@@ -15,17 +15,14 @@ use crate::{
 
 impl Account<'_> {
     /// Asks what is followed, once for all who follow it so, and tells them what is new in it. `newcomers` are told all of it, in
-    /// their order.
-    pub async fn tell_numbers(&mut self, is_stale: bool, newcomers: &[(String, Stream)]) -> Result<(), TableError> {
+    /// their order. Returns whether anything is followed.
+    pub async fn tell_numbers(&mut self, is_stale: bool, newcomers: &[(String, Stream)]) -> Result<bool, TableError> {
         let is_new = |way: &Way, one: &Connection| newcomers.contains(&(one.id.clone(), way.stream.clone()));
         let is_wanted = |way: &Way| self.followers(way).any(|one| is_stale || is_new(way, one));
-        let ways = self.ways().into_iter().filter(|(way, _)| way.stream != Stream::Analytics && is_wanted(way));
-        let mut ways: Vec<(Way, Subscription)> = ways.map(|(way, subscription)| (way, subscription.clone())).collect();
+        let mut ways = self.ways_to(|stream| *stream != Stream::Analytics);
+        ways.retain(|(way, _)| is_wanted(way));
         ways.sort_by_key(|(way, _)| newcomers.iter().position(|(_, stream)| *stream == way.stream));
         let heads = self.heads(ways.iter().map(|(way, _)| way)).await?;
-        if newcomers.is_empty() {
-            self.wait_since(heads.iter().map(|head| head.at).max().unwrap_or(0)).await;
-        }
         // One after the other: each takes several statements at once.
         for ((way, subscription), head) in ways.iter().zip(heads) {
             let asked_at = (self.app.now)();
@@ -63,7 +60,7 @@ impl Account<'_> {
                         (delta, chart.snapshot(&stream), chart.seq())
                     };
                     if seq != head.seq {
-                        self.app.feeds.set_head(&way.place, &head.after(seq, now), now).await?;
+                        self.app.feeds.set_head(&way.place, &head, &head.clone().after(seq, now), now).await?;
                     }
                     (delta, whole)
                 }
@@ -87,7 +84,7 @@ impl Account<'_> {
                 self.app.connections.unsubscribe(self.id, &id, &way.stream).await?;
             }
         }
-        Ok(())
+        Ok(!ways.is_empty())
     }
 }
 

@@ -4,8 +4,9 @@
 //! another asks the numbers that are followed. Where each feed stands, and what it has told lately, is in the table: any
 //! process can go on.
 //!
-//! The first event after a pause is sent at once. A call that comes sooner than an interval after the last frame waits, while
-//! what comes meanwhile waits in the queue.
+//! The first event after a pause is sent at once. A call that has told something ends an interval later; what comes meanwhile
+//! gathers in the queue. If that is more than one call takes, calls follow each other, and those before the next frame is due
+//! only count.
 
 mod account;
 mod charts;
@@ -16,6 +17,7 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     num::NonZero,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use analytics_domain::live::{Chart, LiveMessage};
@@ -29,7 +31,7 @@ use analytics_platform::{
 use analytics_sockets::Sockets;
 use futures_util::future::join_all;
 
-use account::Account;
+use account::{Account, Told};
 use laggards::Laggards;
 
 /// Events that wait for a frame unless a setting says otherwise.
@@ -45,7 +47,7 @@ pub struct App {
     sockets: Sockets,
     /// Back to this function, to another group.
     live: Queue,
-    /// Milliseconds between two frames.
+    /// Milliseconds between two frames, at least.
     interval: i64,
     /// Events that wait for a frame at most.
     most: usize,
@@ -92,6 +94,10 @@ impl App {
         })
     }
 
+    fn interval(&self) -> Duration {
+        Duration::from_millis(self.interval.unsigned_abs())
+    }
+
     fn memory(&self) -> MutexGuard<'_, Memory> {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         if memory.charts.len() + memory.laggards.len() + memory.noticed.len() > REMEMBERED {
@@ -104,19 +110,19 @@ impl App {
 /// Streams what the messages tell to everybody who watches.
 pub async fn handle(app: &App, batch: SqsBatch) -> PartialFailure {
     let is_full = batch.records.len() >= FULL;
-    let mut groups: BTreeMap<&str, (Vec<&Message>, Vec<LiveMessage<'_>>)> = BTreeMap::new();
+    let mut groups: BTreeMap<&str, (Vec<&Message>, Vec<Told<'_>>)> = BTreeMap::new();
     for message in &batch.records {
         match serde_json::from_str::<LiveMessage<'_>>(&message.body) {
             Ok(parsed) => {
                 let (messages, all) = groups.entry(&message.attributes.message_group_id).or_default();
                 messages.push(message);
-                all.push(parsed);
+                all.push(Told { id: &message.message_id, message: parsed });
             }
             Err(error) => tracing::error!(error.cause = %error, "no live message"),
         }
     }
     let groups = groups.into_values().map(|(messages, parsed)| async move {
-        let account_id = parsed.first().map_or("", LiveMessage::account_id);
+        let account_id = parsed.first().map_or("", |told| told.message.account_id());
         let told = async { Account::load(app, account_id).await?.tell(&parsed, is_full).await };
         match told.await {
             Ok(()) => Vec::new(),

@@ -1,9 +1,13 @@
 //! Frames to many sockets at once.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use analytics_sockets::{SocketError, Sockets};
-use tokio::task::JoinSet;
+use tokio::{
+    sync::Semaphore,
+    task::JoinSet,
+    time::{Instant, timeout_at},
+};
 
 /// Frames on their way at the same time.
 const AT_ONCE: usize = 64;
@@ -15,25 +19,28 @@ pub struct Parcel {
     pub frames: Vec<Arc<str>>,
 }
 
+/// How long all of it may take: others wait for it, and before the queue's visibility timeout is over it must be done.
+const BUDGET: Duration = Duration::from_secs(5);
+
 /// Sends them all; those that did not arrive come back.
 pub async fn post(sockets: &Sockets, parcels: Vec<Parcel>) -> Vec<(String, SocketError)> {
-    let (mut failed, mut sending) = (Vec::new(), JoinSet::new());
-    for parcel in parcels {
-        if sending.len() >= AT_ONCE {
-            failed.extend(sending.join_next().await.into_iter().flatten().flatten());
-        }
-        let sockets = sockets.clone();
+    let end = Instant::now() + BUDGET;
+    let (at_once, mut sending) = (Arc::new(Semaphore::new(AT_ONCE)), JoinSet::new());
+    for Parcel { connection_id, frames } in parcels {
+        let (sockets, at_once) = (sockets.clone(), Arc::clone(&at_once));
         sending.spawn(async move {
-            for frame in parcel.frames {
-                if let Err(error) = sockets.post(&parcel.connection_id, &frame).await {
-                    return Some((parcel.connection_id, error));
+            let all = async {
+                // It is never closed.
+                let _permit = at_once.acquire().await;
+                for frame in frames {
+                    sockets.post(&connection_id, &frame).await?;
                 }
-            }
-            None
+                Ok(())
+            };
+            let late = |_| Err(SocketError::Busy("too many frames for the time there is".to_owned()));
+            let sent = timeout_at(end, all).await.unwrap_or_else(late);
+            sent.err().map(|error| (connection_id, error))
         });
     }
-    while let Some(sent) = sending.join_next().await {
-        failed.extend(sent.into_iter().flatten());
-    }
-    failed
+    sending.join_all().await.into_iter().flatten().collect()
 }

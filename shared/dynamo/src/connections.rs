@@ -10,7 +10,7 @@ use analytics_domain::{
 use aws_sdk_dynamodb::{Client, operation::update_item::builders::UpdateItemFluentBuilder, types::AttributeValue};
 use aws_types::SdkConfig;
 
-use crate::{TableError, client, integer, number, text, unavailable};
+use crate::{TableError, client, integer, number, settled, text, unavailable};
 
 /// Connections by account.
 #[derive(Clone, Debug)]
@@ -258,22 +258,6 @@ impl ConnectionTable {
             .expression_attribute_values(":now", number(now))
             .expression_attribute_values(":until", number((now + MEMORY) / 1_000));
         settled(update.send().await)
-    }
-}
-
-/// What has gone meanwhile needs no change.
-fn settled<T, E>(answer: Result<T, aws_sdk_dynamodb::error::SdkError<E>>) -> Result<(), TableError>
-where
-    E: std::error::Error + aws_sdk_dynamodb::error::ProvideErrorMetadata + Send + Sync + 'static,
-{
-    match answer {
-        Ok(_) => Ok(()),
-        Err(error)
-            if error.as_service_error().and_then(|error| error.code()) == Some("ConditionalCheckFailedException") =>
-        {
-            Ok(())
-        }
-        Err(error) => Err(unavailable(&error)),
     }
 }
 

@@ -6,7 +6,7 @@ use analytics_domain::live::{Head, MEMORY};
 use aws_sdk_dynamodb::{Client, types::KeysAndAttributes};
 use aws_types::SdkConfig;
 
-use crate::{TableError, client, number, text, unavailable};
+use crate::{TableError, client, number, settled, text, unavailable};
 
 /// Feeds, in the table of connections.
 #[derive(Clone, Debug)]
@@ -69,11 +69,12 @@ impl FeedTable {
         Ok(self.heads(&[feed]).await?.remove(feed))
     }
 
-    /// Notes where a feed stands.
+    /// Notes where a feed stands, if it still stands where it did `before`. If not, somebody else has told the same messages, who
+    /// came to them because we took too long.
     ///
     /// # Errors
     /// If the table did not take it.
-    pub async fn set_head(&self, feed: &str, head: &Head, now: i64) -> Result<(), TableError> {
+    pub async fn set_head(&self, feed: &str, before: &Head, head: &Head, now: i64) -> Result<(), TableError> {
         let json = serde_json::to_string(head).map_err(|_| TableError::Corrupt("a feed's head"))?;
         let put = self
             .client
@@ -82,9 +83,14 @@ impl FeedTable {
             .item("watched", text(feed))
             .item("connectionId", text(HEAD))
             .item("head", text(&json))
+            .item("seq", number(head.seq))
+            .item("counted", number(i64::try_from(head.events).unwrap_or(i64::MAX)))
+            .condition_expression("attribute_not_exists(head) OR (seq = :seq AND counted = :counted)")
+            .expression_attribute_values(":seq", number(before.seq))
+            .expression_attribute_values(":counted", number(i64::try_from(before.events).unwrap_or(i64::MAX)))
             // As long as anybody can watch without a break and without a word.
             .item("expiresAt", number(now / 1_000 + 86_400));
-        put.send().await.map(drop).map_err(|error| unavailable(&error))
+        settled(put.send().await)
     }
 
     /// Remembers a frame for those who come back.

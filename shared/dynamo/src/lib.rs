@@ -55,6 +55,22 @@ fn integer(item: &HashMap<String, AttributeValue>, name: &str) -> Option<i64> {
     item.get(name)?.as_n().ok()?.parse().ok()
 }
 
+/// What has gone meanwhile needs no change.
+fn settled<T, E>(answer: Result<T, aws_sdk_dynamodb::error::SdkError<E>>) -> Result<(), TableError>
+where
+    E: std::error::Error + aws_sdk_dynamodb::error::ProvideErrorMetadata + Send + Sync + 'static,
+{
+    match answer {
+        Ok(_) => Ok(()),
+        Err(error)
+            if error.as_service_error().and_then(|error| error.code()) == Some("ConditionalCheckFailedException") =>
+        {
+            Ok(())
+        }
+        Err(error) => Err(unavailable(&error)),
+    }
+}
+
 fn unavailable<E: std::error::Error + Send + Sync + 'static>(error: &SdkError<E>) -> TableError {
     TableError::Unavailable(DisplayErrorContext(error).to_string())
 }

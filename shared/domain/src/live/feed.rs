@@ -25,15 +25,22 @@ pub struct Head {
     pub seq: i64,
     /// When the last frame was sent.
     pub at: EpochMillis,
-    events: u64,
+    /// The messages that were counted last: they may come again, if the call that did so was cut off.
+    #[serde(default)]
+    pub told: Vec<String>,
+    /// All that were counted.
+    pub events: u64,
     by_name: BTreeMap<String, u64>,
+    /// Events since the last frame that are counted and will not be shown.
+    #[serde(default)]
+    unshown: u64,
 }
 
 impl Head {
     /// Of a feed that begins.
     #[must_use]
     pub const fn new(now: EpochMillis) -> Self {
-        Self { since: now, seq: now * 1_000, at: 0, events: 0, by_name: BTreeMap::new() }
+        Self { since: now, seq: now * 1_000, at: 0, told: Vec::new(), events: 0, by_name: BTreeMap::new(), unshown: 0 }
     }
 
     /// After another frame, of a stream without events.
@@ -98,16 +105,24 @@ impl Feed {
         self.come
     }
 
-    /// The frame with all that has come, and where the feed stands then.
+    /// Where the feed stands once all that has come is counted, without a frame.
     #[must_use]
-    pub fn frame(&self, stream: &str, head: &Head, now: EpochMillis) -> (String, Head) {
-        let mut head =
-            Head { seq: (head.seq + 1).max(now * 1_000), at: now, events: head.events + self.come, ..head.clone() };
+    pub fn count(&self, head: &Head) -> Head {
+        let (events, unshown) = (head.events + self.come, head.unshown + self.come);
+        let mut head = Head { events, unshown, ..head.clone() };
         for (name, count) in &self.by_name {
             if head.by_name.len() < NAMES || head.by_name.contains_key(name) {
                 *head.by_name.entry(name.clone()).or_default() += count;
             }
         }
+        head
+    }
+
+    /// The frame with all that has come, and where the feed stands then.
+    #[must_use]
+    pub fn frame(&self, stream: &str, head: &Head, now: EpochMillis) -> (String, Head) {
+        let counted = self.count(head);
+        let head = Head { seq: (head.seq + 1).max(now * 1_000), at: now, unshown: 0, ..counted.clone() };
         let mut room = BYTES;
         let fits = |event: &&RawValue| {
             let size = event.get().len() + 1;
@@ -119,7 +134,7 @@ impl Feed {
         // The latest ones that fit.
         let shown = waiting().rev().take_while(fits).count();
         let events: Vec<&RawValue> = waiting().skip(self.waiting.len() - shown).collect();
-        let skipped = self.come - shown as u64;
+        let skipped = counted.unshown - shown as u64;
         let frame =
             Frame::Event { stream, seq: head.seq, as_of: time::format(now), events, skipped, totals: head.totals() };
         (frame.to_json(), head)
@@ -168,6 +183,15 @@ mod tests {
         assert_eq!(second["totals"]["byName"]["message_sent"], 123);
         assert!(second["seq"].as_i64() > first["seq"].as_i64());
         assert_eq!((head.seq, head.at), (300_000, 300));
+    }
+
+    #[test]
+    fn what_was_counted_without_a_frame_is_told_with_the_next() {
+        let head = feed(3, "{}").count(&Head::new(0));
+        let (next, head) = frame(&feed(2, "{}"), &head, 100);
+        assert_eq!((&next["skipped"], &next["totals"]["events"]), (&3.into(), &5.into()));
+        let (last, _) = frame(&feed(1, "{}"), &head, 400);
+        assert_eq!((&last["skipped"], &last["totals"]["events"]), (&0.into(), &6.into()));
     }
 
     #[test]
