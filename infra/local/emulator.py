@@ -6,10 +6,11 @@ Usage: emulator.py FUNCTION_LOG (everything else is in its own environment varia
 import socketserver
 import sys
 import time
+from contextvars import ContextVar
 
 from ministack import app
 from ministack.core.lambda_runtime import ProvidedWorker, Worker
-from ministack.services import lambda_svc, sqs
+from ministack.services import apigateway, lambda_svc, sqs
 
 # Each answer would otherwise wait 40 ms for an acknowledgement: from 96 ms to 1.5 ms a warm call.
 socketserver.StreamRequestHandler.disable_nagle_algorithm = True
@@ -86,6 +87,29 @@ def gather_group(queue, batch_size, visibility):
 
 # A message that has to wait for its window would make the next one, of another queue, wait 50 ms.
 lambda_svc._ESM_IDLE_WAKE_GAP_SECONDS = 0.005
+
+# As API Gateway does, and MiniStack doesn't: the subprotocol that $connect answers with is told to the client.
+chosen = ContextVar("chosen", default=None)
+invoke, handle = apigateway._invoke_ws_lambda, apigateway.handle_websocket
+
+
+async def invoke_and_note(*arguments, **options):
+    answer = await invoke(*arguments, **options)
+    headers = {name.lower(): value for name, value in ((answer or {}).get("headers") or {}).items()}
+    chosen.set(headers.get("sec-websocket-protocol"))
+    return answer
+
+
+async def handle_with_subprotocol(scope, receive, send, *arguments, **options):
+    async def answer(message):
+        if message["type"] == "websocket.accept" and chosen.get():
+            message = {**message, "subprotocol": chosen.get()}
+        await send(message)
+
+    await handle(scope, receive, answer, *arguments, **options)
+
+
+apigateway._invoke_ws_lambda, apigateway.handle_websocket = invoke_and_note, handle_with_subprotocol
 
 concurrency = lambda_svc._sqs_esm_concurrency
 lambda_svc._sqs_esm_concurrency = lambda esm, function, config, queue=None: concurrency(esm, function, config, None)

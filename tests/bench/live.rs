@@ -265,9 +265,7 @@ impl Listener {
     async fn open(local: &Local, account: &str, token: &str) -> Result<Self> {
         let url = local.setting("LIVE_URL")?;
         let mut socket = Socket::open(url, &format!("token={token}&stream=analytics")).await?;
-        for kind in ["ready", "subscribed", "snapshot"] {
-            socket.expect(kind).await?;
-        }
+        socket.expect_all(&["ready", "subscribed", "snapshot"]).await?;
         let (heard, is_over) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
         let (all, over) = (Arc::clone(&heard), Arc::clone(&is_over));
         tokio::spawn(async move {

@@ -74,9 +74,7 @@ async fn accepted_events_are_seen_at_once_by_those_who_want_them() -> Result<()>
     some.expect("subscribed").await?;
     some.expect("snapshot").await?;
     let mut stranger = open(&other, Role::Viewer, "&stream=analytics").await?;
-    for kind in ["ready", "subscribed", "snapshot"] {
-        stranger.expect(kind).await?;
-    }
+    stranger.expect_all(&["ready", "subscribed", "snapshot"]).await?;
 
     account
         .send_all(&[
@@ -100,9 +98,7 @@ async fn who_comes_back_gets_what_was_missed() -> Result<()> {
     let stack = Stack::shared().await;
     let account = stack.account("live-back");
     let mut socket = open(&account, Role::Viewer, "&stream=analytics").await?;
-    for kind in ["ready", "subscribed", "snapshot"] {
-        socket.expect(kind).await?;
-    }
+    socket.expect_all(&["ready", "subscribed", "snapshot"]).await?;
     account.send_all(&[event("0", "message_sent", "c")]).await?;
     let (_, frame) = events(&mut socket, 1).await?;
     socket.close().await?;
@@ -119,9 +115,7 @@ async fn who_comes_back_gets_what_was_missed() -> Result<()> {
     assert_eq!((ids, &last["totals"]["events"]), (["1", "2", "3", "4"].map(str::to_owned).to_vec(), &json!(5)));
 
     socket.say(&json!({"action": "subscribe", "stream": "analytics", "sinceSeq": 5})).await?;
-    for kind in ["subscribed", "resync", "snapshot"] {
-        socket.expect(kind).await?;
-    }
+    socket.expect_all(&["subscribed", "resync", "snapshot"]).await?;
     is_documented(&stack, &[&socket]).await
 }
 
@@ -188,9 +182,7 @@ async fn a_stream_ends_when_its_token_does() -> Result<()> {
     let soon = analytics_platform::now_millis() / 1_000 + 4;
     let short = token(&json!({"accountId": account.id, "role": "viewer", "exp": soon}));
     let mut socket = Socket::open(&stack.setting("LIVE_URL"), &format!("token={short}&stream=analytics")).await?;
-    for kind in ["ready", "subscribed", "snapshot"] {
-        socket.expect(kind).await?;
-    }
+    socket.expect_all(&["ready", "subscribed", "snapshot"]).await?;
     // Somebody to whom nothing is sent learns it too.
     socket.say(&json!({"action": "ping"})).await?;
     socket.expect("pong").await?;
@@ -394,9 +386,7 @@ async fn a_message_that_comes_again_is_told_once() -> Result<()> {
     let stack = Stack::shared().await;
     let account = stack.account("live-again");
     let mut socket = open(&account, Role::Viewer, "&stream=analytics").await?;
-    for kind in ["ready", "subscribed", "snapshot"] {
-        socket.expect(kind).await?;
-    }
+    socket.expect_all(&["ready", "subscribed", "snapshot"]).await?;
     let mut function = pipeline::stream_events(&stack, &stack.setting("AWS_ENDPOINT_URL")).await?;
     // The second call was cut off before the queue heard of it.
     for number in [1, 2, 2, 3] {
@@ -439,5 +429,38 @@ async fn a_thousand_subscribes_are_refused_but_for_twenty() -> Result<()> {
         }
     }
     assert_eq!((subscribed, refused), (20, 980));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_browser_that_cannot_send_headers_offers_its_token_as_a_subprotocol() -> Result<()> {
+    let stack = Stack::shared().await;
+    let account = stack.account("live-protocol");
+    let url = stack.setting("LIVE_URL");
+    let offered = format!("analytics, bearer.{}", account.token(Role::Viewer));
+    let (mut socket, agreed) = Socket::open_by_subprotocol(&url, &offered).await?;
+    assert_eq!((agreed.as_str(), &socket.expect("ready").await?["accountId"]), ("analytics", &json!(account.id)));
+    ensure!(Socket::open_by_subprotocol(&url, "analytics, bearer.abc").await.is_err(), "no JWT");
+    Ok(())
+}
+
+#[tokio::test]
+async fn another_accounts_metric_is_none() -> Result<()> {
+    let stack = Stack::shared().await;
+    let (owner, other) = (stack.account("live-owner"), stack.account("live-stranger"));
+    let metric = json!({"name": "secret", "type": "counter", "formula": "message_sent"});
+    stack
+        .post("/api/metrics")
+        .bearer_auth(owner.token(Role::Analyst))
+        .json(&metric)
+        .send()
+        .await?
+        .error_for_status()?;
+    let query = "&stream=metrics/secret";
+    let mut mine = open(&owner, Role::Viewer, query).await?;
+    mine.expect_all(&["ready", "subscribed", "snapshot"]).await?;
+    let mut theirs = open(&other, Role::Viewer, query).await?;
+    theirs.expect_all(&["ready", "subscribed"]).await?;
+    assert_eq!(theirs.expect("error").await?["code"], "not_found");
     Ok(())
 }

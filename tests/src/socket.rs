@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{Error, Message},
+    tungstenite::{Error, Message, client::IntoClientRequest},
 };
 
 use crate::stack::PATIENCE;
@@ -31,6 +31,18 @@ impl Socket {
             Err(Error::Http(answer)) => bail!("refused: {}", answer.status()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Connects with these subprotocols, and returns the one that was agreed on.
+    ///
+    /// # Errors
+    /// As [`Socket::open`].
+    pub async fn open_by_subprotocol(url: &str, offered: &str) -> Result<(Self, String)> {
+        let mut request = url.into_client_request()?;
+        request.headers_mut().insert("sec-websocket-protocol", offered.parse()?);
+        let (stream, answer) = connect_async(request).await?;
+        let agreed = answer.headers().get("sec-websocket-protocol").context("none was agreed on")?;
+        Ok((Self { stream, heard: Vec::new() }, agreed.to_str()?.to_owned()))
     }
 
     /// Sends a message.
@@ -76,6 +88,17 @@ impl Socket {
         let frame = self.hear().await?;
         ensure!(frame["type"] == kind, "{kind} was expected: {frame}");
         Ok(frame)
+    }
+
+    /// The next frames, which are of these types.
+    ///
+    /// # Errors
+    /// As [`Socket::expect`].
+    pub async fn expect_all(&mut self, kinds: &[&str]) -> Result<()> {
+        for kind in kinds {
+            self.expect(kind).await?;
+        }
+        Ok(())
     }
 
     /// Closes it.
