@@ -7,7 +7,7 @@ use std::{
 };
 
 use analytics_domain::{
-    event::{SealedBatch, open},
+    event::{SealError, SealedBatch, open},
     live::{Connection, Feed, Frame, Head, LiveMessage, Shown, Stream, Subscription},
     time,
 };
@@ -23,8 +23,8 @@ use crate::{
 /// Tries to reach a connection that is just about to open.
 const TRIES: u32 = 40;
 
-/// A message, with the queue's id of it.
-pub struct Told<'m> {
+/// What is to be told, with the queue's id of the message.
+pub struct News<'m> {
     pub id: &'m str,
     pub message: LiveMessage<'m>,
 }
@@ -60,10 +60,10 @@ impl<'a> Account<'a> {
     }
 
     /// Tells what the messages tell to everybody whom it concerns.
-    pub async fn tell(mut self, messages: &[Told<'_>], is_full: bool) -> Result<(), TableError> {
+    pub async fn tell(mut self, messages: &[News<'_>], is_full: bool) -> Result<(), TableError> {
         self.end_those_whose_token_has().await;
         let (mut newcomers, mut is_stale) = (Vec::new(), false);
-        for Told { message, .. } in messages {
+        for News { message, .. } in messages {
             match message {
                 LiveMessage::Opened { connection_id, .. } => self.greet(connection_id).await?,
                 LiveMessage::Following { connection_id, streams, .. } => {
@@ -146,29 +146,21 @@ impl<'a> Account<'a> {
     /// Has a client follow streams, and tells it where one of events stands. Returns those of numbers, for which it waits.
     async fn follow(&mut self, id: &str, streams: &[Stream]) -> Result<Vec<Stream>, TableError> {
         let Some(connection) = self.find(id) else { return Ok(Vec::new()) };
-        let subscription = |stream: &Stream| connection.subscriptions.get(stream).filter(|one| !one.begun);
-        let new = streams.iter().filter_map(|stream| Some((stream, subscription(stream)?)));
-        let new: Vec<(&Stream, &Subscription)> = new.collect();
-        if new.is_empty() {
-            return Ok(Vec::new());
-        }
+        let new = streams.iter().filter_map(|stream| connection.subscriptions.get_key_value(stream));
+        let new = new.filter(|(_, subscription)| !subscription.begun);
+        let (events, numbers): (Vec<_>, Vec<_>) = new.partition(|(stream, _)| **stream == Stream::Analytics);
         let mut frames = Vec::new();
-        for (stream, subscription) in new.iter().filter(|(stream, _)| **stream == Stream::Analytics) {
+        for (stream, subscription) in &events {
             frames.push(Frame::Subscribed { stream: &stream.to_string() }.to_json());
             frames.extend(self.standing(stream, subscription, (self.app.now)()).await?);
         }
-        let events: Vec<_> = new.iter().copied().filter(|(stream, _)| **stream == Stream::Analytics).collect();
-        if !events.is_empty() {
-            self.app.connections.begin(self.id, id, &events).await?;
-        }
+        self.app.connections.begin(self.id, id, &events).await?;
         for mine in self.connections.iter_mut().filter(|other| other.id == id) {
-            let begun = mine.subscriptions.iter_mut().filter(|(stream, _)| new.iter().any(|(one, _)| one == stream));
-            begun.for_each(|(_, subscription)| subscription.begun = true);
+            let asked = mine.subscriptions.iter_mut().filter(|(stream, _)| streams.contains(stream));
+            asked.for_each(|(_, subscription)| subscription.begun = true);
         }
-        let numbers = new.iter().map(|(stream, _)| (*stream).clone()).filter(|stream| *stream != Stream::Analytics);
-        let numbers = numbers.collect();
         self.send_to(id, frames).await;
-        Ok(numbers)
+        Ok(numbers.into_iter().map(|(stream, _)| stream.clone()).collect())
     }
 
     /// Notes that those who waited for numbers have them.
@@ -178,9 +170,7 @@ impl<'a> Account<'a> {
             let Some(connection) = self.find(id) else { continue };
             let its = newcomers.iter().filter(|(other, _)| other == id).map(|(_, stream)| stream);
             let its: Vec<_> = its.filter_map(|stream| connection.subscriptions.get_key_value(stream)).collect();
-            if !its.is_empty() {
-                self.app.connections.begin(self.id, id, &its).await?;
-            }
+            self.app.connections.begin(self.id, id, &its).await?;
         }
         Ok(())
     }
@@ -217,15 +207,16 @@ impl<'a> Account<'a> {
         })
     }
 
-    /// Returns whether there was anything to tell.
-    async fn tell_events(&mut self, messages: &[Told<'_>], is_full: bool) -> Result<bool, TableError> {
+    /// Returns whether frames were sent.
+    async fn tell_events(&mut self, messages: &[News<'_>], is_full: bool) -> Result<bool, TableError> {
         let ways: Vec<(Way, Subscription)> = self.ways_to(|stream| *stream == Stream::Analytics);
-        let opened: Vec<(&str, Vec<u8>)> = messages.iter().filter_map(|told| self.open(told)).collect();
-        let batches: Vec<(&str, SealedBatch<'_>)> =
-            opened.iter().filter_map(|(id, bytes)| Some((*id, SealedBatch::from_bytes(bytes).ok()?))).collect();
-        if ways.is_empty() || batches.is_empty() {
+        let opened: Vec<(&str, Vec<u8>)> = messages.iter().filter_map(|news| Some((news.id, opened(news)?))).collect();
+        let parsed = opened.iter().filter_map(|(id, bytes)| Some((*id, sealed(SealedBatch::from_bytes(bytes))?)));
+        let batches: Vec<(&str, SealedBatch<'_>)> = parsed.collect();
+        if batches.is_empty() {
             return Ok(false);
         }
+        let mut has_sent = false;
         let heads = self.heads(ways.iter().map(|(way, _)| way)).await?;
         for ((way, subscription), head) in ways.iter().zip(heads) {
             let mut feed = Feed::new(subscription, self.app.most);
@@ -261,22 +252,13 @@ impl<'a> Account<'a> {
             });
             let parcels = parcels.collect();
             self.send_of(&stream, parcels, feed.come()).await;
+            has_sent = true;
             // Both or none: a frame that no head knows of is not missed, since its events come again.
             self.app.feeds.add_frame(&way.place, shown.seq, &text, now).await?;
             (shown.at, shown.told) = ((self.app.now)(), told);
             self.app.feeds.set_head(&way.place, &head, &shown, now).await?;
         }
-        Ok(true)
-    }
-
-    /// The sealed batch in a message, with the message's id.
-    fn open<'t>(&self, told: &'t Told<'_>) -> Option<(&'t str, Vec<u8>)> {
-        let LiveMessage::Events { sealed, .. } = &told.message else { return None };
-        let bytes = open(sealed).and_then(|bytes| SealedBatch::from_bytes(&bytes).map(drop).map(|()| bytes));
-        let bytes = bytes.inspect_err(|error| {
-            tracing::error!(account.id = self.id, error.cause = %error, "no sealed batch");
-        });
-        Some((told.id, bytes.ok()?))
+        Ok(has_sent)
     }
 
     /// Where feeds stand, in their order.
@@ -343,6 +325,16 @@ impl<'a> Account<'a> {
         }
         unreached
     }
+}
+
+/// The sealed batch in a message, unpacked.
+fn opened(news: &News<'_>) -> Option<Vec<u8>> {
+    let LiveMessage::Events { sealed: text, .. } = &news.message else { return None };
+    sealed(open(text))
+}
+
+fn sealed<T>(read: Result<T, SealError>) -> Option<T> {
+    read.inspect_err(|error| tracing::error!(error.cause = %error, "no sealed batch")).ok()
 }
 
 async fn leave(app: &App, account_id: &str, id: &str, now: i64) {

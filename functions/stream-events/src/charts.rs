@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use analytics_domain::live::{Connection, Frame, Stream, Subscription};
+use analytics_domain::live::{Connection, Frame, Head, Stream, Subscription};
 use analytics_dynamo::TableError;
 use analytics_http::{ApiError, FieldError};
 use analytics_metrics::{App as Metrics, Question, Questions, answer, answer_all};
@@ -12,6 +12,12 @@ use crate::{
     account::{Account, Way},
     post::Parcel,
 };
+
+/// What an answer comes to: for those who know the last one, if it differs, and for those who don't.
+struct Frames {
+    delta: Option<Arc<str>>,
+    whole: Option<Arc<str>>,
+}
 
 impl Account<'_> {
     /// Asks what is followed, once for all who follow it so, and tells them what is new in it. `newcomers` are told all of it, in
@@ -38,35 +44,9 @@ impl Account<'_> {
             resting.iter().for_each(|one| self.app.memory().laggards.miss(&one.id, &stream, 0));
             let (behind, old): (Vec<&Connection>, Vec<&Connection>) =
                 old.into_iter().partition(|one| self.app.memory().laggards.missed(&one.id, &stream).is_some());
-            let mut is_over = false;
-            let (delta, whole) = match told {
-                Err(error) => {
-                    if let Some(cause) = &error.cause {
-                        let code = error.code;
-                        tracing::error!(account.id = self.id, error.code = code, error.cause = cause, "no answer");
-                    }
-                    // What makes no sense now will not make sense later.
-                    is_over = error.status.is_client_error();
-                    let detail = if is_over { words(&error) } else { "it will be tried again".to_owned() };
-                    let text = Frame::StreamError { stream: &stream, code: error.code, detail: &detail }.to_json();
-                    (Some(text.clone()), Some(text))
-                }
-                Ok(answer) => {
-                    let (delta, whole, seq) = {
-                        let mut memory = self.app.memory();
-                        let chart = memory.charts.entry(way.place.clone()).or_default();
-                        chart.resume(head.seq);
-                        let delta = chart.update(&stream, answer, now);
-                        (delta, chart.snapshot(&stream), chart.seq())
-                    };
-                    if seq != head.seq {
-                        self.app.feeds.set_head(&way.place, &head, &head.clone().after(seq, now), now).await?;
-                    }
-                    (delta, whole)
-                }
-            };
+            let is_over = told.as_ref().is_err_and(|error| error.status.is_client_error());
+            let Frames { delta, whole } = self.frames(way, &head, told, now).await?;
             let subscribed: Arc<str> = Frame::Subscribed { stream: &stream }.to_json().into();
-            let (delta, whole): (Option<Arc<str>>, Option<Arc<str>>) = (delta.map(Arc::from), whole.map(Arc::from));
             let parcels = |connections: &[&Connection], frames: [Option<&Arc<str>>; 2]| {
                 let frames: Vec<Arc<str>> = frames.into_iter().flatten().cloned().collect();
                 let parcel = |one: &&Connection| Parcel { connection_id: one.id.clone(), frames: frames.clone() };
@@ -85,6 +65,42 @@ impl Account<'_> {
             }
         }
         Ok(!ways.is_empty())
+    }
+
+    /// What is told of an answer, or of an error.
+    async fn frames(
+        &self,
+        way: &Way,
+        head: &Head,
+        told: Result<Value, ApiError>,
+        now: i64,
+    ) -> Result<Frames, TableError> {
+        let stream = way.stream.to_string();
+        let answer = match told {
+            Ok(answer) => answer,
+            Err(error) => {
+                if let Some(cause) = &error.cause {
+                    tracing::error!(account.id = self.id, error.code = error.code, error.cause = cause, "no answer");
+                }
+                // What makes no sense now will not make sense later.
+                let is_over = error.status.is_client_error();
+                let detail = if is_over { words(&error) } else { "it will be tried again".to_owned() };
+                let text = Frame::StreamError { stream: &stream, code: error.code, detail: &detail }.to_json();
+                let text: Option<Arc<str>> = Some(text.into());
+                return Ok(Frames { delta: text.clone(), whole: text });
+            }
+        };
+        let (frames, seq) = {
+            let mut memory = self.app.memory();
+            let chart = memory.charts.entry(way.place.clone()).or_default();
+            chart.resume(head.seq);
+            let delta = chart.update(&stream, answer, now).map(Arc::from);
+            (Frames { delta, whole: chart.snapshot(&stream).map(Arc::from) }, chart.seq())
+        };
+        if seq != head.seq {
+            self.app.feeds.set_head(&way.place, head, &head.clone().after(seq, now), now).await?;
+        }
+        Ok(frames)
     }
 }
 

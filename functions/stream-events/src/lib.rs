@@ -31,7 +31,7 @@ use analytics_platform::{
 use analytics_sockets::Sockets;
 use futures_util::future::join_all;
 
-use account::{Account, Told};
+use account::{Account, News};
 use laggards::Laggards;
 
 /// Events that wait for a frame unless a setting says otherwise.
@@ -110,19 +110,19 @@ impl App {
 /// Streams what the messages tell to everybody who watches.
 pub async fn handle(app: &App, batch: SqsBatch) -> PartialFailure {
     let is_full = batch.records.len() >= FULL;
-    let mut groups: BTreeMap<&str, (Vec<&Message>, Vec<Told<'_>>)> = BTreeMap::new();
+    let mut groups: BTreeMap<&str, (Vec<&Message>, Vec<News<'_>>)> = BTreeMap::new();
     for message in &batch.records {
         match serde_json::from_str::<LiveMessage<'_>>(&message.body) {
             Ok(parsed) => {
                 let (messages, all) = groups.entry(&message.attributes.message_group_id).or_default();
                 messages.push(message);
-                all.push(Told { id: &message.message_id, message: parsed });
+                all.push(News { id: &message.message_id, message: parsed });
             }
             Err(error) => tracing::error!(error.cause = %error, "no live message"),
         }
     }
     let groups = groups.into_values().map(|(messages, parsed)| async move {
-        let account_id = parsed.first().map_or("", |told| told.message.account_id());
+        let account_id = parsed.first().map_or("", |news| news.message.account_id());
         let told = async { Account::load(app, account_id).await?.tell(&parsed, is_full).await };
         match told.await {
             Ok(()) => Vec::new(),

@@ -203,6 +203,9 @@ impl ConnectionTable {
         connection_id: &str,
         streams: &[(&Stream, &Subscription)],
     ) -> Result<(), TableError> {
+        if streams.is_empty() {
+            return Ok(());
+        }
         let mut update = self.update(account_id, connection_id).condition_expression("attribute_exists(connectionId)");
         let mut set = Vec::new();
         for (place, (stream, subscription)) in streams.iter().enumerate() {
