@@ -1,9 +1,6 @@
 //! The live dashboard in a browser: what is transferred, and when the first number is there.
 
-use std::{
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-};
+use std::process::{Command, Stdio};
 
 use analytics_domain::access::Role;
 use anyhow::{Context, Result, ensure};
@@ -32,21 +29,11 @@ pub async fn measure(local: &Local) -> Result<Figure> {
     demo.args(["history", "--url", url, "--token", &local.token(ACCOUNT, Role::Ingest)?]);
     ensure!(demo.stdout(Stdio::null()).stderr(Stdio::null()).status()?.success(), "the demo data was not sent");
     local.clickhouse.until_calm(std::time::Duration::from_secs(120)).await?;
-    if !Path::new(FOLDER).join("node_modules").exists() {
-        let npm = Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(FOLDER).status()?;
-        ensure!(npm.success(), "the browser tests' packages could not be installed");
-    }
     let link = format!("{url}/#token={}", local.token(ACCOUNT, Role::Viewer)?);
     let mut node = Command::new("node");
-    node.args(["measure.mjs", &link, &ROUNDS.to_string()]).current_dir(FOLDER).stderr(Stdio::inherit());
-    if let Some(browser) = browser() {
-        node.env("BROWSER", browser);
-    }
+    node.args(["measure.mjs", &link, &ROUNDS.to_string()]).current_dir(FOLDER).env("BROWSER", local.browser()?);
     let answer = node.output().context("Node is needed")?;
-    ensure!(
-        answer.status.success(),
-        "the page could not be measured: was `make test` run once, which installs a browser?"
-    );
+    ensure!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
     let visits: Vec<Visit> = serde_json::from_slice(&answer.stdout)?;
     let mut figure = Figure::new("dashboard");
     let bytes: Vec<f64> = visits.iter().map(|visit| visit.bytes / KILOBYTE).collect();
@@ -61,11 +48,4 @@ pub async fn measure(local: &Local) -> Result<Figure> {
     ));
     figure.rows.push(Row::new("first number after navigation", "ms", first, Must::AtMost(1_000.0)));
     Ok(figure)
-}
-
-/// A Chromium that is installed; Playwright may have one of its own.
-fn browser() -> Option<PathBuf> {
-    let folders = std::env::var_os("PATH")?;
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    std::env::split_paths(&folders).flat_map(|folder| names.map(|name| folder.join(name))).find(|path| path.is_file())
 }

@@ -60,6 +60,13 @@ impl Local {
         Ok(String::from_utf8(answer.stdout)?.trim().to_owned())
     }
 
+    /// The path of a browser; empty if the tool that drives it knows better.
+    pub fn browser(&self) -> Result<String> {
+        let answer = stack(&["browser"])?.output()?;
+        ensure!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
+        Ok(String::from_utf8(answer.stdout)?.trim().to_owned())
+    }
+
     /// Asks the API for events.
     pub async fn search(&self, token: &str, query: &[(&str, &str)]) -> Result<Value> {
         let url = format!("{}/api/events/search", self.setting("API_URL")?);

@@ -44,6 +44,7 @@ stack redrive    send what is in the dead-letter queue back to the queue it came
 stack watch      rebuild and serve the functions on every change, against the running stack
 stack invoke     NAME: hand a function its sample of events/ while `stack watch` runs
 stack web        build the dashboard, which the function get-dashboard holds
+stack browser    install what tests of the dashboard take, and print the browser's path
 stack package    arm64|x86_64: build the functions as they are deployed, into target/lambda
 stack env        print the settings of the running stack
 stack test       run every test against a fresh stack of their own
@@ -79,6 +80,7 @@ async fn run(arguments: &[String]) -> Result<ExitCode> {
         }
         _ if !options.is_empty() => bail!("{command} takes no options"),
         "web" => web::build(&config)?,
+        "browser" => println!("{}", web::browser(&config)?.display()),
         "up" => {
             lifecycle::up(&config).await?;
             println!("\n{}", environment::describe(&config)?);

@@ -33,13 +33,13 @@ pub fn build(config: &Config) -> Result<()> {
 
 /// The unit tests of the page, and it in a browser against the running stack whose variables are given.
 pub fn tests(config: &Config, variables: &[(&'static str, String)]) -> Result<Vec<Command>> {
+    let chromium = browser(config)?;
     let folder = config.root.join("tests/web");
-    install_packages(config, &folder)?;
     let mut units = Command::new("npm");
     units.args(["test", "--silent"]).current_dir(config.root.join("infra/web"));
     let mut browser = Command::new("npx");
     browser.args(["playwright", "test"]).current_dir(&folder);
-    browser.envs(variables.iter().cloned()).env("BROWSER", self::browser(config, &folder)?);
+    browser.envs(variables.iter().cloned()).env("BROWSER", chromium);
     Ok(vec![units, browser])
 }
 
@@ -56,8 +56,10 @@ fn install_packages(config: &Config, folder: &Path) -> Result<()> {
     })
 }
 
-/// A Chromium: the one that is installed, else Debian's, else Playwright's own.
-fn browser(config: &Config, folder: &Path) -> Result<PathBuf> {
+/// A Chromium with all it takes to drive it: the one that is installed, else Debian's, else Playwright's own, which has no path.
+pub fn browser(config: &Config) -> Result<PathBuf> {
+    let folder = config.root.join("tests/web");
+    install_packages(config, &folder)?;
     let find = || {
         let folders = env::split_paths(&config.search_path).collect::<Vec<_>>();
         let found =
@@ -85,9 +87,8 @@ fn browser(config: &Config, folder: &Path) -> Result<PathBuf> {
         return find().context("Debian's Chromium is installed, but not found");
     }
     step("install Chromium", || {
-        run::quietly(Command::new("npx").args(["playwright", "install", "chromium"]).current_dir(folder), &log)
+        run::quietly(Command::new("npx").args(["playwright", "install", "chromium"]).current_dir(&folder), &log)
     })?;
-    // Playwright knows where it is.
     Ok(PathBuf::new())
 }
 
