@@ -2,7 +2,7 @@ import type { ComponentChildren } from "preact";
 import type { ErrorFrame } from "../live/frames";
 import { texts } from "../texts/language";
 
-interface Properties {
+export interface PanelProperties {
   /** What it shows; also its place in the layout. */
   name: string;
   heading: string;
@@ -14,7 +14,7 @@ interface Properties {
 }
 
 /** A card of the board: waiting for its first answer, showing it, or saying why it cannot. */
-export function Panel({ name, heading, aside, isLoading, isFresh, error, children }: Properties) {
+export function Panel({ name, heading, aside, isLoading, isFresh, error, children }: PanelProperties) {
   const id = `${name}-heading`;
   return (
     <section class={`panel ${name}`} aria-labelledby={id} aria-busy={isLoading} data-testid={`panel-${name}`} data-fresh={isFresh}>
