@@ -103,18 +103,19 @@ impl Questions {
             return Err(invalid_fields(problems));
         }
         let known = app.known(account_id, None, &query, now).await?;
-        let mut vocabulary = known.metrics.vocabulary(Vec::new(), None);
-        // Which events have come matters only where names are not those of events and metrics as they stand.
-        let is_exact = |(_, query): &(_, Map<String, Value>)| {
-            question(query, &known.metrics, &vocabulary).is_ok_and(|(_, is_exact)| is_exact)
+        let compile = |events| {
+            let vocabulary = known.metrics.vocabulary(events, None);
+            let of = |(_, query): &(_, _)| question(query, &known.metrics, &vocabulary);
+            asked.iter().map(of).collect::<Vec<_>>()
         };
-        if !asked.iter().all(is_exact) {
-            let events = app.warehouse.event_names(account_id, now).await.map_err(errors::warehouse)?;
-            vocabulary = known.metrics.vocabulary(events, None);
+        let mut found = compile(Vec::new());
+        // Which events have come matters only where names are not those of events and metrics as they stand.
+        if !found.iter().all(|one| one.as_ref().is_ok_and(|(_, is_exact)| *is_exact)) {
+            found = compile(app.warehouse.event_names(account_id, now).await.map_err(errors::warehouse)?);
         }
         let mut questions = Vec::new();
-        for (pointer, query) in &asked {
-            match question(query, &known.metrics, &vocabulary) {
+        for ((pointer, _), found) in asked.iter().zip(found) {
+            match found {
                 Ok((question, _)) => questions.push(question),
                 Err(found) => problems.extend(
                     found
