@@ -12,6 +12,9 @@ import { campaign, period, timezone } from "./scope";
 export const expiring = signal<Date | null>(null);
 export const renewalError = signal<Refusal | null>(null);
 
+/** What takes longer is not ahead of anything. */
+const AHEAD_WITHIN_MS = 2_000;
+
 let live: Live | undefined;
 let offered: Session | undefined;
 
@@ -64,7 +67,9 @@ async function askAhead(first: Question | undefined): Promise<void> {
   const { stream, ...question } = first;
   const headers = { Authorization: `Bearer ${session.peek()?.token}`, "Content-Type": "application/json" };
   try {
-    const response = await fetch("api/query", { method: "POST", headers, body: JSON.stringify(question) });
+    const limit = AbortSignal.timeout(AHEAD_WITHIN_MS);
+    const body = JSON.stringify(question);
+    const response = await fetch("api/query", { method: "POST", headers, body, signal: limit });
     if (response.ok) showAhead(stream, ((await response.json()) as { results: Answer[] }).results);
   } catch {
     // The connection will tell what is wrong.
