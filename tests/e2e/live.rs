@@ -120,6 +120,27 @@ async fn who_comes_back_gets_what_was_missed() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_stream_that_nobody_followed_begins_anew() -> Result<()> {
+    let stack = Stack::shared().await;
+    let account = stack.account("live-anew");
+    let mut socket = open(&account, Role::Viewer, "&stream=analytics").await?;
+    socket.expect_all(&["ready", "subscribed", "snapshot"]).await?;
+    account.send_all(&[event("0", "message_sent", "c"), event("1", "message_sent", "c")]).await?;
+    events(&mut socket, 2).await?;
+    socket.say(&json!({"action": "unsubscribe", "stream": "analytics"})).await?;
+    socket.expect("unsubscribed").await?;
+    account.send_all(&[event("2", "message_sent", "c")]).await?;
+    ensure!(socket.hear_within(QUIET).await?.is_none(), "nobody follows it");
+    socket.say(&json!({"action": "subscribe", "stream": "analytics"})).await?;
+    socket.expect("subscribed").await?;
+    assert_eq!(socket.expect("snapshot").await?["totals"]["events"], 0);
+    account.send_all(&[event("3", "message_sent", "c")]).await?;
+    let (ids, frame) = events(&mut socket, 1).await?;
+    assert_eq!((ids, &frame["totals"]["events"]), (vec!["3".to_owned()], &json!(1)), "not what was counted before");
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_makes_no_sense_is_refused_and_the_connection_stays() -> Result<()> {
     let stack = Stack::shared().await;
     let account = stack.account("live-bad");

@@ -198,7 +198,7 @@ impl<'a> Account<'a> {
         let head = if self.ways().contains_key(&way) { self.app.feeds.head(&way.place).await? } else { None };
         let (head, is_new) = head.map_or_else(|| (Head::new(now), true), |head| (head, false));
         if is_new {
-            self.app.feeds.set_head(&way.place, &head, &head, now).await?;
+            self.app.feeds.begin(&way.place, &head, now).await?;
         }
         Ok(match subscription.since_seq {
             Some(seq) if head.remembers(seq, now) => self.app.feeds.frames_after(&way.place, seq).await?,

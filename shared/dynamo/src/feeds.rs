@@ -3,7 +3,11 @@
 use std::collections::HashMap;
 
 use analytics_domain::live::{Head, MEMORY};
-use aws_sdk_dynamodb::{Client, types::KeysAndAttributes};
+use aws_sdk_dynamodb::{
+    Client,
+    operation::put_item::builders::PutItemFluentBuilder,
+    types::{AttributeValue, KeysAndAttributes},
+};
 use aws_types::SdkConfig;
 
 use crate::{TableError, client, number, settled, text, unavailable};
@@ -21,6 +25,10 @@ const HEAD: &str = "head";
 /// Keys of one read:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
 const AT_ONCE: usize = 100;
+
+fn counted(head: &Head) -> AttributeValue {
+    number(i64::try_from(head.events).unwrap_or(i64::MAX))
+}
 
 /// Frames as they sort.
 fn place(seq: i64) -> String {
@@ -69,28 +77,35 @@ impl FeedTable {
         Ok(self.heads(&[feed]).await?.remove(feed))
     }
 
+    /// A feed begins, or begins anew.
+    ///
+    /// # Errors
+    /// If the table did not take it.
+    pub async fn begin(&self, feed: &str, head: &Head, now: i64) -> Result<(), TableError> {
+        self.put_head(feed, head, now)?.send().await.map(drop).map_err(|error| unavailable(&error))
+    }
+
     /// Notes where a feed stands, if it still stands where it did `before`. If not, somebody else has told the same messages, who
     /// came to them because we took too long.
     ///
     /// # Errors
     /// If the table did not take it.
     pub async fn set_head(&self, feed: &str, before: &Head, head: &Head, now: i64) -> Result<(), TableError> {
-        let json = serde_json::to_string(head).map_err(|_| TableError::Corrupt("a feed's head"))?;
         let put = self
-            .client
-            .put_item()
-            .table_name(&self.name)
-            .item("watched", text(feed))
-            .item("connectionId", text(HEAD))
-            .item("head", text(&json))
-            .item("seq", number(head.seq))
-            .item("counted", number(i64::try_from(head.events).unwrap_or(i64::MAX)))
+            .put_head(feed, head, now)?
             .condition_expression("attribute_not_exists(head) OR (seq = :seq AND counted = :counted)")
             .expression_attribute_values(":seq", number(before.seq))
-            .expression_attribute_values(":counted", number(i64::try_from(before.events).unwrap_or(i64::MAX)))
-            // As long as anybody can watch without a break and without a word.
-            .item("expiresAt", number(now / 1_000 + 86_400));
+            .expression_attribute_values(":counted", counted(before));
         settled(put.send().await)
+    }
+
+    fn put_head(&self, feed: &str, head: &Head, now: i64) -> Result<PutItemFluentBuilder, TableError> {
+        let json = serde_json::to_string(head).map_err(|_| TableError::Corrupt("a feed's head"))?;
+        let put = self.client.put_item().table_name(&self.name);
+        let put = put.item("watched", text(feed)).item("connectionId", text(HEAD)).item("head", text(&json));
+        let put = put.item("seq", number(head.seq)).item("counted", counted(head));
+        // As long as anybody can watch without a break and without a word.
+        Ok(put.item("expiresAt", number(now / 1_000 + 86_400)))
     }
 
     /// Remembers a frame for those who come back.
