@@ -3,11 +3,14 @@
 Usage: emulator.py FUNCTION_LOG (everything else is in its own environment variables)
 """
 
+import os
+import resource
 import socketserver
 import sys
 import time
 from contextvars import ContextVar
 
+import uvicorn
 from ministack import app
 from ministack.core.lambda_runtime import ProvidedWorker, Worker
 from ministack.services import apigateway, lambda_svc, sqs
@@ -114,4 +117,23 @@ apigateway._invoke_ws_lambda, apigateway.handle_websocket = invoke_and_note, han
 concurrency = lambda_svc._sqs_esm_concurrency
 lambda_svc._sqs_esm_concurrency = lambda esm, function, config, queue=None: concurrency(esm, function, config, None)
 
-app.main()
+# Thousands of sockets.
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+# The same application behind a quicker server than MiniStack's own: half the time for each frame to a socket. API Gateway does
+# not compress frames either.
+uvicorn.run(
+    app.app,
+    host=os.environ["BIND_HOST"],
+    port=int(os.environ["GATEWAY_PORT"]),
+    loop="uvloop",
+    http="httptools",
+    log_level="warning",
+    timeout_keep_alive=75,
+    timeout_graceful_shutdown=3,
+    ws="websockets-sansio",
+    ws_per_message_deflate=False,
+    server_header=False,
+    date_header=False,
+)

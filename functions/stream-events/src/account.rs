@@ -14,9 +14,11 @@ use analytics_domain::{
 use analytics_dynamo::TableError;
 use analytics_sockets::SocketError;
 use sha2::{Digest, Sha256};
+use tokio::time::{Instant, sleep_until};
 
 use crate::{
     App,
+    audience::audience,
     post::{Parcel, post},
 };
 
@@ -55,7 +57,7 @@ pub struct Account<'a> {
 
 impl<'a> Account<'a> {
     pub async fn load(app: &'a App, id: &'a str) -> Result<Self, TableError> {
-        let connections = app.connections.list(id, (app.now)()).await?;
+        let connections = audience(app, id).await?.to_vec();
         Ok(Self { app, id, connections })
     }
 
@@ -74,14 +76,16 @@ impl<'a> Account<'a> {
                 LiveMessage::Events { .. } => {}
             }
         }
-        let mut has_told = self.tell_events(messages, is_full).await?;
+        let mut told_at = self.tell_events(messages, is_full).await?;
         if is_stale || !newcomers.is_empty() {
-            has_told |= self.tell_numbers(is_stale, &newcomers).await?;
+            if self.tell_numbers(is_stale, &newcomers).await? {
+                told_at = Some(Instant::now());
+            }
             self.begin(&newcomers).await?;
         }
         // What comes meanwhile gathers in the queue. A frame after a pause waits for nothing.
-        if has_told && !is_full {
-            tokio::time::sleep(self.app.interval()).await;
+        if let Some(at) = told_at.filter(|_| !is_full) {
+            sleep_until(at + self.app.interval()).await;
         }
         Ok(())
     }
@@ -207,16 +211,16 @@ impl<'a> Account<'a> {
         })
     }
 
-    /// Returns whether frames were sent.
-    async fn tell_events(&mut self, messages: &[News<'_>], is_full: bool) -> Result<bool, TableError> {
+    /// Returns when frames began to be sent, if any were.
+    async fn tell_events(&mut self, messages: &[News<'_>], is_full: bool) -> Result<Option<Instant>, TableError> {
         let ways: Vec<(Way, Subscription)> = self.ways_to(|stream| *stream == Stream::Analytics);
         let opened: Vec<(&str, Vec<u8>)> = messages.iter().filter_map(|news| Some((news.id, opened(news)?))).collect();
         let parsed = opened.iter().filter_map(|(id, bytes)| Some((*id, sealed(SealedBatch::from_bytes(bytes))?)));
         let batches: Vec<(&str, SealedBatch<'_>)> = parsed.collect();
         if batches.is_empty() {
-            return Ok(false);
+            return Ok(None);
         }
-        let mut has_sent = false;
+        let mut told_at = None;
         let heads = self.heads(ways.iter().map(|(way, _)| way)).await?;
         for ((way, subscription), head) in ways.iter().zip(heads) {
             let mut feed = Feed::new(subscription, self.app.most);
@@ -251,14 +255,14 @@ impl<'a> Account<'a> {
                 Some(Parcel { connection_id: connection.id.clone(), frames })
             });
             let parcels = parcels.collect();
+            told_at.get_or_insert_with(Instant::now);
             self.send_of(&stream, parcels, feed.come()).await;
-            has_sent = true;
             // Both or none: a frame that no head knows of is not missed, since its events come again.
             self.app.feeds.add_frame(&way.place, shown.seq, &text, now).await?;
-            (shown.at, shown.told) = ((self.app.now)(), told);
+            shown.told = told;
             self.app.feeds.set_head(&way.place, &head, &shown, now).await?;
         }
-        Ok(has_sent)
+        Ok(told_at)
     }
 
     /// Where feeds stand, in their order.

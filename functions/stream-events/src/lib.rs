@@ -4,11 +4,12 @@
 //! another asks the numbers that are followed. Where each feed stands, and what it has told lately, is in the table: any
 //! process can go on.
 //!
-//! The first event after a pause is sent at once. A call that has told something ends an interval later; what comes meanwhile
-//! gathers in the queue. If that is more than one call takes, calls follow each other, and those before the next frame is due
-//! only count.
+//! The first event after a pause is sent at once. A call that has told something ends an interval after it began to send; what
+//! comes meanwhile gathers in the queue. If that is more than one call takes, calls follow each other, and those before the next
+//! frame is due only count.
 
 mod account;
+mod audience;
 mod charts;
 mod laggards;
 mod post;
@@ -32,6 +33,7 @@ use analytics_sockets::Sockets;
 use futures_util::future::join_all;
 
 use account::{Account, News};
+use audience::Audience;
 use laggards::Laggards;
 
 /// Events that wait for a frame unless a setting says otherwise.
@@ -62,6 +64,8 @@ pub struct App {
 struct Memory {
     /// The last answers of metrics, by their place in the table.
     charts: HashMap<String, Chart>,
+    /// Who is connected, by account.
+    audiences: HashMap<String, Audience>,
     /// Clients that do not keep up.
     laggards: Laggards,
     /// What clients have been told once.
@@ -100,7 +104,7 @@ impl App {
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        if memory.charts.len() + memory.laggards.len() + memory.noticed.len() > REMEMBERED {
+        if memory.charts.len() + memory.audiences.len() + memory.laggards.len() + memory.noticed.len() > REMEMBERED {
             *memory = Memory::default();
         }
         memory

@@ -1,5 +1,5 @@
 //! Who is connected: each connection as an item of its account, and one under its own id, which is all that the gateway tells
-//! when it ends.
+//! when it ends. An item of the account counts the changes of its connections, so that who knows them need not read them again.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -29,8 +29,15 @@ pub enum Added {
     Gone,
 }
 
+/// Connections looked at at once to see whether there is any: expired ones may still be among them.
+const FEW: i32 = 10;
+
 fn by_account(account_id: &str) -> AttributeValue {
     text(&format!("account#{account_id}"))
+}
+
+fn by_changes(account_id: &str) -> AttributeValue {
+    text(&format!("changes#{account_id}"))
 }
 
 fn by_id(connection_id: &str) -> AttributeValue {
@@ -80,7 +87,28 @@ impl ConnectionTable {
             .item("begun", AttributeValue::M(HashMap::new()))
             .item("expiresAt", expires);
         pointer.send().await.map_err(|error| unavailable(&error))?;
-        item.send().await.map(drop).map_err(|error| unavailable(&error))
+        item.send().await.map_err(|error| unavailable(&error))?;
+        self.changed(&connection.account_id).await
+    }
+
+    /// Counts a change that has been made.
+    async fn changed(&self, account_id: &str) -> Result<(), TableError> {
+        let update = self.client.update_item().table_name(&self.name);
+        let update = update.key("watched", by_changes(account_id)).key("connectionId", text("changes"));
+        let update = update.update_expression("ADD changes :one").expression_attribute_values(":one", number(1));
+        update.send().await.map(drop).map_err(|error| unavailable(&error))
+    }
+
+    /// How often the connections of an account have changed: as long as it is the same, [`ConnectionTable::list`] tells nothing
+    /// new, but for what is over. Somebody may fail between a change and its counting, so believe it for a short time only.
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn changes(&self, account_id: &str) -> Result<i64, TableError> {
+        let get = self.client.get_item().table_name(&self.name).consistent_read(true);
+        let get = get.key("watched", by_changes(account_id)).key("connectionId", text("changes"));
+        let item = get.send().await.map_err(|error| unavailable(&error))?.item;
+        Ok(item.and_then(|item| integer(&item, "changes")).unwrap_or(0))
     }
 
     /// The account of a connection.
@@ -149,9 +177,18 @@ impl ConnectionTable {
             .filter_expression("expiresAt > :now")
             .expression_attribute_values(":account", by_account(account_id))
             .expression_attribute_values(":now", number(now / 1_000))
-            .projection_expression("connectionId");
-        let page = query.send().await.map_err(|error| unavailable(&error))?;
-        Ok(!page.items().is_empty())
+            .projection_expression("connectionId")
+            .limit(FEW);
+        let mut start = None;
+        loop {
+            let page =
+                query.clone().set_exclusive_start_key(start).send().await.map_err(|error| unavailable(&error))?;
+            let is_watched = !page.items().is_empty();
+            start = page.last_evaluated_key;
+            if is_watched || start.is_none() {
+                return Ok(is_watched);
+            }
+        }
     }
 
     /// Adds streams to those that a connection follows, or changes them: all or none.
@@ -180,7 +217,7 @@ impl ConnectionTable {
             .condition_expression("attribute_exists(connectionId) AND size(#streams) <= :room")
             .expression_attribute_values(":room", number(i64::try_from(room).unwrap_or(i64::MAX)));
         match update.send().await {
-            Ok(_) => Ok(Added::Yes),
+            Ok(_) => self.changed(account_id).await.map(|()| Added::Yes),
             Err(error)
                 if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) =>
             {
@@ -214,7 +251,8 @@ impl ConnectionTable {
                 .expression_attribute_names(format!("#s{place}"), stream.to_string())
                 .expression_attribute_values(format!(":s{place}"), number(subscription.at));
         }
-        settled(update.update_expression(format!("SET {}", set.join(", "))).send().await)
+        settled(update.update_expression(format!("SET {}", set.join(", "))).send().await)?;
+        self.changed(account_id).await
     }
 
     /// Takes a stream from those that a connection follows.
@@ -228,7 +266,8 @@ impl ConnectionTable {
             .condition_expression("attribute_exists(connectionId)")
             .expression_attribute_names("#streams", "streams")
             .expression_attribute_names("#stream", stream.to_string());
-        settled(update.send().await)
+        settled(update.send().await)?;
+        self.changed(account_id).await
     }
 
     /// Notes until when a connection's new token counts, and the role that it gives.
@@ -243,7 +282,8 @@ impl ConnectionTable {
             .expression_attribute_names("#role", "role")
             .expression_attribute_values(":role", text(connection.role.name()))
             .expression_attribute_values(":until", number(connection.token_expires_at));
-        settled(update.send().await)
+        settled(update.send().await)?;
+        self.changed(&connection.account_id).await
     }
 
     /// Notes that a connection has ended. For a while its streams go on being kept, for it may come back.
@@ -260,7 +300,8 @@ impl ConnectionTable {
             .condition_expression("attribute_exists(connectionId) AND attribute_not_exists(leftAt)")
             .expression_attribute_values(":now", number(now))
             .expression_attribute_values(":until", number((now + MEMORY) / 1_000));
-        settled(update.send().await)
+        settled(update.send().await)?;
+        self.changed(account_id).await
     }
 }
 
