@@ -399,6 +399,25 @@ async fn who_cannot_be_reached_holds_nobody_up_and_learns_what_was_missed() -> R
     assert_eq!((&lagged["stream"], &lagged["dropped"]), (&json!("analytics"), &json!(3)));
     let (ids, frame) = events(&mut slow, 1).await?;
     assert_eq!((ids, &frame["totals"]["events"]), (vec!["4".to_owned()], &json!(4)));
+    let last = frame["seq"].as_i64().context("a number")?;
+
+    // It misses one again, and nothing comes after that.
+    proxy.refuse(true);
+    show(&mut function, &account, 5).await?;
+    let (_, frame) = events(&mut quick, 2).await?;
+    proxy.refuse(false);
+    slow.say(&json!({"action": "ping"})).await?;
+    let pong = slow.expect("pong").await?;
+    ensure!(pong["streams"]["analytics"] == frame["seq"] && frame["seq"].as_i64() > Some(last), "{pong} after {last}");
+    slow.say(&json!({"action": "subscribe", "stream": "analytics", "sinceSeq": last})).await?;
+    slow.expect("subscribed").await?;
+    let (ids, _) = events(&mut slow, 1).await?;
+    assert_eq!(ids, ["5"]);
+    // What it has asked for since is not missed any more.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    show(&mut function, &account, 6).await?;
+    let (ids, frame) = events(&mut slow, 1).await?;
+    assert_eq!((ids, &frame["totals"]["events"]), (vec!["6".to_owned()], &json!(6)));
     is_documented(&stack, &[&slow, &quick]).await
 }
 

@@ -8,12 +8,11 @@ use std::{
 
 use analytics_domain::{
     event::{SealError, SealedBatch, open},
-    live::{Connection, Feed, Frame, Head, LiveMessage, Shown, Stream, Subscription},
+    live::{Connection, Feed, Frame, Head, LiveMessage, Shown, Stream, Subscription, Way},
     time,
 };
 use analytics_dynamo::TableError;
 use analytics_sockets::SocketError;
-use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
@@ -29,23 +28,6 @@ const TRIES: u32 = 40;
 pub struct News<'m> {
     pub id: &'m str,
     pub message: LiveMessage<'m>,
-}
-
-/// What is the same for all who follow a stream in the same way.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Way {
-    pub stream: Stream,
-    /// Its place in the table.
-    pub place: String,
-}
-
-impl Way {
-    fn of(account_id: &str, stream: &Stream, subscription: &Subscription) -> Self {
-        let Subscription { filter, event_names, fields, query, queries, .. } = subscription;
-        let text = serde_json::to_string(&(stream, filter, event_names, fields, query, queries)).unwrap_or_default();
-        let hash: String = Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        Self { stream: stream.clone(), place: format!("feed#{account_id}#{hash}") }
-    }
 }
 
 /// An account, as it is at the time of a call.
@@ -244,11 +226,11 @@ impl<'a> Account<'a> {
             let frame: Arc<str> = text.as_str().into();
             let parcels = self.followers(way).filter_map(|connection| {
                 if self.app.memory().laggards.rests(&connection.id, now) {
-                    self.app.memory().laggards.miss(&connection.id, &stream, feed.come());
+                    self.app.memory().laggards.miss(&connection.id, &stream, feed.come(), now);
                     return None;
                 }
                 let mut frames = self.notices(connection, now);
-                if let Some(dropped) = self.app.memory().laggards.missed(&connection.id, &stream) {
+                if let Some(dropped) = self.app.memory().laggards.missed(connection, &way.stream) {
                     frames.push(Frame::Lagged { stream: &stream, dropped }.to_json().into());
                 }
                 frames.push(Arc::clone(&frame));
@@ -298,10 +280,11 @@ impl<'a> Account<'a> {
     pub async fn send_of(&mut self, stream: &str, parcels: Vec<Parcel>, events: u64) {
         let ids: Vec<String> = parcels.iter().map(|parcel| parcel.connection_id.clone()).collect();
         let unreached = self.send(parcels).await;
+        let now = (self.app.now)();
         let mut memory = self.app.memory();
         for id in ids {
             if unreached.contains(&id) {
-                memory.laggards.miss(&id, stream, events);
+                memory.laggards.miss(&id, stream, events, now);
             } else {
                 memory.laggards.reached(&id);
                 memory.laggards.made_up(&id, stream);

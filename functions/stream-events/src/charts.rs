@@ -2,16 +2,13 @@
 
 use std::sync::Arc;
 
-use analytics_domain::live::{Connection, Frame, Head, Stream, Subscription};
+use analytics_domain::live::{Connection, Frame, Head, Stream, Subscription, Way};
 use analytics_dynamo::TableError;
 use analytics_http::{ApiError, FieldError};
 use analytics_metrics::{App as Metrics, Question, Questions, answer, answer_all};
 use serde_json::{Value, json};
 
-use crate::{
-    account::{Account, Way},
-    post::Parcel,
-};
+use crate::{account::Account, post::Parcel};
 
 /// What an answer comes to: for those who know the last one, if it differs, and for those who don't.
 struct Frames {
@@ -41,9 +38,9 @@ impl Account<'_> {
             let old = if is_stale { old } else { Vec::new() };
             let (resting, old): (Vec<&Connection>, Vec<&Connection>) =
                 old.into_iter().partition(|one| self.app.memory().laggards.rests(&one.id, now));
-            resting.iter().for_each(|one| self.app.memory().laggards.miss(&one.id, &stream, 0));
+            resting.iter().for_each(|one| self.app.memory().laggards.miss(&one.id, &stream, 0, now));
             let (behind, old): (Vec<&Connection>, Vec<&Connection>) =
-                old.into_iter().partition(|one| self.app.memory().laggards.missed(&one.id, &stream).is_some());
+                old.into_iter().partition(|one| self.app.memory().laggards.missed(one, &way.stream).is_some());
             let is_over = told.as_ref().is_err_and(|error| error.status.is_client_error());
             let Frames { delta, whole } = self.frames(way, &head, told, now).await?;
             let subscribed: Arc<str> = Frame::Subscribed { stream: &stream }.to_json().into();

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use analytics_domain::live::{Connection, Stream};
+
 /// Milliseconds that a client is left out after a failure; twice as long after each further one.
 const REST: i64 = 500;
 const LONGEST_REST: i64 = 32_000;
@@ -11,8 +13,8 @@ const LONGEST_REST: i64 = 32_000;
 pub struct Laggards {
     /// Until when, and for how long, by connection.
     rests: HashMap<String, (i64, i64)>,
-    /// Events that were not told, by connection and stream; 0 of numbers.
-    missed: HashMap<(String, String), u64>,
+    /// Events that were not told, by connection and stream, and when that was last; 0 of numbers.
+    missed: HashMap<(String, String), (u64, i64)>,
 }
 
 impl Laggards {
@@ -38,13 +40,15 @@ impl Laggards {
     }
 
     /// Something of a stream was not told.
-    pub fn miss(&mut self, connection_id: &str, stream: &str, events: u64) {
-        *self.missed.entry((connection_id.to_owned(), stream.to_owned())).or_default() += events;
+    pub fn miss(&mut self, connection_id: &str, stream: &str, events: u64, now: i64) {
+        let (all, at) = self.missed.entry((connection_id.to_owned(), stream.to_owned())).or_default();
+        (*all, *at) = (*all + events, now);
     }
 
-    /// Events of a stream that were not told; none if everything was.
-    pub fn missed(&self, connection_id: &str, stream: &str) -> Option<u64> {
-        self.missed.get(&(connection_id.to_owned(), stream.to_owned())).copied()
+    /// Events of a stream that were not told; none if everything was, or if the client has asked for it since.
+    pub fn missed(&self, connection: &Connection, stream: &Stream) -> Option<u64> {
+        let (events, at) = self.missed.get(&(connection.id.clone(), stream.to_string()))?;
+        (connection.subscriptions.get(stream)?.at <= *at).then_some(*events)
     }
 
     /// What was missed of a stream has been made up for.
@@ -55,6 +59,8 @@ impl Laggards {
 
 #[cfg(test)]
 mod tests {
+    use analytics_domain::{access::Role, live::Subscription};
+
     use super::*;
 
     #[test]
@@ -73,16 +79,30 @@ mod tests {
     }
 
     #[test]
-    fn what_was_missed_adds_up_until_it_is_made_up_for() {
-        let mut laggards = Laggards::default();
-        laggards.miss("c", "analytics", 3);
-        laggards.miss("c", "analytics", 4);
-        laggards.miss("c", "metrics/ctr", 0);
-        assert_eq!((laggards.missed("c", "analytics"), laggards.missed("c", "metrics/ctr")), (Some(7), Some(0)));
+    fn what_was_missed_adds_up_until_it_is_made_up_for_or_asked_for_again() {
+        let (mut laggards, mut connection) = (Laggards::default(), connection());
+        laggards.miss("c", "analytics", 3, 1_100);
+        laggards.miss("c", "analytics", 4, 1_200);
+        laggards.miss("c", "metrics/ctr", 0, 1_200);
+        let ctr = Stream::Metric("ctr".to_owned());
+        assert_eq!(laggards.missed(&connection, &Stream::Analytics), Some(7));
+        assert_eq!(laggards.missed(&connection, &ctr), Some(0));
+        connection.subscriptions.insert(ctr.clone(), Subscription::whole(1_201));
+        assert_eq!(laggards.missed(&connection, &ctr), None);
         laggards.made_up("c", "analytics");
-        assert_eq!(
-            (laggards.missed("c", "analytics"), laggards.missed("d", "analytics"), laggards.len()),
-            (None, None, 1)
-        );
+        assert_eq!((laggards.missed(&connection, &Stream::Analytics), laggards.len()), (None, 1));
+    }
+
+    fn connection() -> Connection {
+        let streams = [Stream::Analytics, Stream::Metric("ctr".to_owned())];
+        Connection {
+            account_id: "a".to_owned(),
+            id: "c".to_owned(),
+            role: Role::Viewer,
+            connected_at: 0,
+            token_expires_at: 3_600_000,
+            left_at: None,
+            subscriptions: streams.map(|stream| (stream, Subscription::whole(1_000))).into(),
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! `$default`: what a client says. Answers that must come in the order of a stream's frames are given by `stream-events`.
 
+use std::collections::BTreeMap;
+
 use analytics_domain::{
-    live::{Action, Connection, Frame, LiveMessage, STREAMS, Stream},
+    live::{Action, Connection, Frame, LiveMessage, STREAMS, Stream, Way},
     time,
 };
 use analytics_dynamo::Added;
@@ -49,8 +51,9 @@ async fn act(app: &App, id: &str, body: &str) -> Result<Vec<String>, Refused> {
     }
     match action {
         Action::Ping => {
-            let notices = connection.notices(now);
-            Ok([Frame::pong(now)].iter().chain(notices.iter().map(|(_, notice)| notice)).map(Frame::to_json).collect())
+            let pong = Frame::Pong { at: time::format(now), streams: standing(app, &connection).await? };
+            let notices = connection.notices(now).into_iter().map(|(_, notice)| notice);
+            Ok([pong].into_iter().chain(notices).map(|frame| frame.to_json()).collect())
         }
         Action::Auth(token) => {
             let identified = app.verifier.identify(&token, now).await.map_err(Refused::from);
@@ -98,6 +101,16 @@ async fn act(app: &App, id: &str, body: &str) -> Result<Vec<String>, Refused> {
             }
         }
     }
+}
+
+/// The `seq` of the latest frame of each stream that a client follows: it may have missed that one, and hear of it only with the
+/// next.
+async fn standing(app: &App, connection: &Connection) -> Result<BTreeMap<String, i64>, Refused> {
+    let begun = connection.subscriptions.iter().filter(|(_, subscription)| subscription.begun);
+    let ways: Vec<Way> = begun.map(|(stream, asked)| Way::of(&connection.account_id, stream, asked)).collect();
+    let places: Vec<&str> = ways.iter().map(|way| way.place.as_str()).collect();
+    let heads = app.feeds.heads(&places).await.map_err(unavailable)?;
+    Ok(ways.iter().filter_map(|way| Some((way.stream.to_string(), heads.get(&way.place)?.seq))).collect())
 }
 
 async fn known(app: &App, id: &str) -> Result<Connection, Refused> {

@@ -21,7 +21,7 @@ test("a connection on which nothing is heard after a ping is dead, whatever the 
   world.last.accept();
   world.pass(20_000);
   assert.equal(world.last.count("ping"), 1);
-  world.last.says({ type: "pong", at: "" });
+  world.last.says({ type: "pong", at: "", streams: {} });
   world.pass(20_000);
   assert.equal(world.last.count("ping"), 2);
   world.pass(9_999);
@@ -143,7 +143,7 @@ test("asks anew when nothing came of a query for a minute, since its window has 
   world.last.says(snapshot("analytics"));
   for (let second = 0; second < 59; second++) {
     world.pass(1_000);
-    world.last.says({ type: "pong", at: "" });
+    world.last.says({ type: "pong", at: "", streams: {} });
   }
   assert.equal(world.last.count("subscribe"), 2);
   world.pass(5_000);
@@ -173,4 +173,23 @@ test("later connections use the token that the server has taken", () => {
   world.last.breaks();
   world.pass(500);
   assert.equal(world.last.address, "wss://live/ws?token=n.e.w");
+});
+
+test("asks for a frame that was sent and did not come, but not while it may be on its way", () => {
+  const { world, heard } = following(EVENTS);
+  world.last.accept();
+  world.last.says(snapshot("analytics", 5));
+  world.last.says({ type: "pong", at: "", streams: { analytics: 6 } });
+  world.last.says(events(6));
+  world.pass(10_000);
+  assert.equal(world.last.count("subscribe"), 1);
+  world.last.says({ type: "pong", at: "", streams: { analytics: 7 } });
+  world.pass(5_000);
+  assert.equal(world.last.count("subscribe"), 2);
+  assert.deepEqual(world.last.said.at(-1), { action: "subscribe", ...EVENTS, sinceSeq: 6 });
+  world.last.says({ type: "subscribed", stream: "analytics" });
+  world.last.says(events(7));
+  world.pass(10_000);
+  assert.equal(world.last.count("subscribe"), 2);
+  assert.deepEqual(heard.frames.flatMap((frame) => (frame.type === "event" ? frame.seq : [])), [6, 7]);
 });

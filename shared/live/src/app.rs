@@ -4,7 +4,7 @@ use analytics_domain::{
     access::Principal,
     live::{LiveMessage, Stream},
 };
-use analytics_dynamo::ConnectionTable;
+use analytics_dynamo::{ConnectionTable, FeedTable};
 use analytics_http::{ApiError, Verifier};
 use analytics_messaging::Queue;
 use analytics_platform::{
@@ -17,6 +17,7 @@ use analytics_sockets::Sockets;
 pub struct App {
     pub verifier: Verifier,
     pub connections: ConnectionTable,
+    pub feeds: FeedTable,
     /// To the function that streams.
     pub live: Queue,
     pub sockets: Sockets,
@@ -46,10 +47,11 @@ impl App {
     /// # Errors
     /// Names the key that is missing or wrong.
     pub fn from_lookup(lookup: &impl Lookup) -> Result<Self, ConfigError> {
-        let sdk = aws::sdk_config(lookup)?;
+        let (sdk, table) = (aws::sdk_config(lookup)?, lookup.required("CONNECTIONS_TABLE")?);
         Ok(Self {
             verifier: Verifier::from_lookup(lookup)?,
-            connections: ConnectionTable::new(&sdk, lookup.required("CONNECTIONS_TABLE")?),
+            connections: ConnectionTable::new(&sdk, table.clone()),
+            feeds: FeedTable::new(&sdk, table),
             live: Queue::new(&sdk, lookup.required("LIVE_QUEUE_URL")?),
             sockets: Sockets::from_lookup(&sdk, lookup)?,
             now: analytics_platform::now_millis,

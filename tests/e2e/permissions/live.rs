@@ -76,6 +76,11 @@ async fn add_ghost(account: &Account<'_>, id: &str) -> Result<()> {
     for item in [item, pointer] {
         table(account.stack, "PutItem", json!({"Item": item})).await?;
     }
+    let changes = json!({
+        "Key": {"watched": {"S": format!("changes#{}", account.id)}, "connectionId": {"S": "changes"}},
+        "UpdateExpression": "ADD changes :one", "ExpressionAttributeValues": {":one": {"N": "1"}},
+    });
+    table(account.stack, "UpdateItem", changes).await?;
     Ok(())
 }
 

@@ -134,15 +134,20 @@ async fn works(stack: &Stack, function: &str, action: &str) -> Result<bool> {
             Ok(send(Some("k")).await? == (202, true))
         }
         ("TrackEvent" | "TrackEvents", "dynamodb:Query")
-        | ("WsConnect", "dynamodb:PutItem" | "sqs:SendMessage")
+        | ("WsConnect", "dynamodb:PutItem" | "dynamodb:UpdateItem" | "sqs:SendMessage")
         | ("WsDisconnect", "dynamodb:GetItem" | "dynamodb:UpdateItem" | "dynamodb:DeleteItem")
         | (
             "WsMessage",
-            "dynamodb:GetItem" | "dynamodb:UpdateItem" | "sqs:SendMessage" | "execute-api:ManageConnections",
+            "dynamodb:GetItem"
+            | "dynamodb:BatchGetItem"
+            | "dynamodb:UpdateItem"
+            | "sqs:SendMessage"
+            | "execute-api:ManageConnections",
         )
         | (
             "StreamEvents",
             "dynamodb:Query"
+            | "dynamodb:GetItem"
             | "dynamodb:BatchGetItem"
             | "dynamodb:PutItem"
             | "dynamodb:UpdateItem"

@@ -3,6 +3,8 @@ import type { Line } from "./line";
 
 const ASK_AGAIN_MS = 60_000;
 const ASK_AGAIN_WHILE_WAITING_MS = 15_000;
+/** What was said of a stream and has not come by then was missed. */
+const ON_ITS_WAY_MS = 2_000;
 
 export type Heard = "ignored" | "taken" | "fresh";
 
@@ -12,6 +14,7 @@ export class Followed {
   private isFresh = false;
   private seq: number | undefined;
   private lastAt = 0;
+  private latest = { seq: 0, saidAt: 0 };
 
   constructor(readonly question: Question) {}
 
@@ -45,12 +48,19 @@ export class Followed {
     return "fresh";
   }
 
+  /** The server says which frame was its latest. */
+  hearOfLatest(line: Line, seq: number, now: number): void {
+    if (line === this.owner && seq !== this.latest.seq) this.latest = { seq, saidAt: now };
+  }
+
   belongsTo(line: Line): boolean {
     return this.owner === line;
   }
 
-  /** A window of time moves on even if no events come, and an answer may have been lost. */
+  /** A window of time moves on even if no events come, an answer may have been lost, or a frame. */
   isOverdue(now: number): boolean {
+    const { seq, saidAt } = this.latest;
+    if (this.seq !== undefined && this.seq < seq && now - Math.max(saidAt, this.lastAt) >= ON_ITS_WAY_MS) return true;
     const limit = this.isFresh ? ASK_AGAIN_MS : ASK_AGAIN_WHILE_WAITING_MS;
     return (this.isQuery || !this.isFresh) && now - this.lastAt >= limit;
   }

@@ -3,7 +3,8 @@ import type { Answer, SeriesChange } from "../board/answers";
 /** A message of the server. */
 export type Frame =
   | { type: "ready"; connectionId: string; accountId: string; role: string; tokenExpiresAt: string; streams: string[] }
-  | { type: "pong"; at: string }
+  /** With the `seq` of each stream's latest frame. */
+  | { type: "pong"; at: string; streams: Record<string, number> }
   | { type: "token_expiring"; tokenExpiresAt: string }
   | { type: "authenticated"; tokenExpiresAt: string }
   | { type: "going_away"; reason: string }

@@ -112,6 +112,7 @@ export class Live {
     else if (frame.type === "ready") this.hearReady(line, frame);
     else if (frame.type === "going_away") this.prepareNext();
     else {
+      if (frame.type === "pong") this.hearOfLatest(line, frame.streams);
       if (frame.type === "authenticated" && this.offeredToken) this.token = this.offeredToken;
       this.listener.frame(frame);
     }
@@ -154,6 +155,11 @@ export class Live {
     }
     const next = this.next;
     if (next && [...this.streams.values()].every((each) => each.belongsTo(next))) this.takeOver();
+  }
+
+  private hearOfLatest(line: Line, streams: Record<string, number>): void {
+    const now = this.world.now();
+    for (const [stream, seq] of Object.entries(streams)) this.streams.get(stream)?.hearOfLatest(line, seq, now);
   }
 
   private prepareNext(): void {

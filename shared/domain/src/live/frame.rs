@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 
-use crate::time;
-
 /// One message to a client.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "snake_case", rename_all_fields = "camelCase", tag = "type")]
@@ -79,6 +77,8 @@ pub enum Frame<'a> {
     },
     Pong {
         at: String,
+        /// The `seq` of each stream's latest frame.
+        streams: BTreeMap<String, i64>,
     },
     Error {
         code: &'a str,
@@ -123,10 +123,5 @@ impl Frame<'_> {
     pub fn to_json(&self) -> String {
         // Strings, numbers and maps of them can always be written.
         serde_json::to_string(self).unwrap_or_default()
-    }
-
-    #[must_use]
-    pub fn pong(now: i64) -> Self {
-        Self::Pong { at: time::format(now) }
     }
 }

@@ -12,4 +12,4 @@ pub use feed::{Feed, Head, MEMORY};
 pub use frame::{Changed, Differences, Frame, Totals};
 pub use message::{Action, MessageError};
 pub use shown::Shown;
-pub use watch::{Connection, LiveMessage, STREAMS, Stream, Subscription};
+pub use watch::{Connection, LiveMessage, STREAMS, Stream, Subscription, Way};

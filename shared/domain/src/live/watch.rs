@@ -121,6 +121,27 @@ impl Subscription {
     }
 }
 
+/// Whose frames are the same for all who follow a stream in the same way: a feed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Way {
+    pub stream: Stream,
+    /// Its place in the table.
+    pub place: String,
+}
+
+impl Way {
+    #[must_use]
+    pub fn of(account_id: &str, stream: &Stream, subscription: &Subscription) -> Self {
+        let Subscription { filter, event_names, fields, query, queries, .. } = subscription;
+        let text = serde_json::to_string(&(stream, filter, event_names, fields, query, queries)).unwrap_or_default();
+        Self { stream: stream.clone(), place: format!("feed#{account_id}#{}", short_hash(&text)) }
+    }
+}
+
+fn short_hash(text: &str) -> String {
+    Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A client that is connected.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Connection {
@@ -189,8 +210,7 @@ impl LiveMessage<'_> {
     #[must_use]
     pub fn group(&self) -> String {
         // A queue takes no names in other scripts.
-        let account: String =
-            Sha256::digest(self.account_id()).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let account = short_hash(self.account_id());
         let is_of_numbers = match self {
             Self::Events { .. } | Self::Opened { .. } => false,
             Self::Stored { .. } => true,
