@@ -121,8 +121,8 @@ lambda_svc._sqs_esm_concurrency = lambda esm, function, config, queue=None: conc
 most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
-# The same application behind a quicker server than MiniStack's own: half the time for each frame to a socket. API Gateway does
-# not compress frames either.
+# The same application behind a quicker server than MiniStack's own: half the time for each frame to a socket. Like API Gateway,
+# it neither compresses frames nor asks whether a client is still there.
 uvicorn.run(
     app.app,
     host=os.environ["BIND_HOST"],
@@ -134,6 +134,7 @@ uvicorn.run(
     timeout_graceful_shutdown=3,
     ws="websockets-sansio",
     ws_per_message_deflate=False,
+    ws_ping_interval=None,
     server_header=False,
     date_header=False,
 )
