@@ -70,7 +70,7 @@ mod tests {
 
     use super::*;
 
-    const FOUND: &str = r#"{"Count":1,"Items":[{"connectionId":{"S":"c"}}]}"#;
+    const NOBODY: &str = r#"{"Count":0,"Items":[]}"#;
 
     /// A table that answers once and then keeps everybody waiting.
     async fn table_that_falls_silent() -> String {
@@ -82,7 +82,7 @@ mod tests {
             let mut request = vec![0; 64 * 1024];
             assert!(first.read(&mut request).await.unwrap() > 0);
             let answer =
-                format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{FOUND}", FOUND.len());
+                format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{NOBODY}", NOBODY.len());
             first.write_all(answer.as_bytes()).await.unwrap();
             loop {
                 waiting.push(listener.accept().await.unwrap());
@@ -101,10 +101,10 @@ mod tests {
             _ => None,
         };
         let watched = Watched::new(ConnectionTable::new(&sdk_config(&lookup).unwrap(), "connections"));
-        assert!(watched.look_up("a", 0).await);
-        assert_eq!((watched.believed("a", BELIEVED - 1), watched.believed("a", BELIEVED)), (Some(true), None));
+        assert!(!watched.look_up("a", 0).await);
+        assert_eq!((watched.believed("a", BELIEVED - 1), watched.believed("a", BELIEVED)), (Some(false), None));
         let started = Instant::now();
-        assert!(watched.look_up("a", BELIEVED).await, "it was watched when the table still answered");
+        assert!(!watched.look_up("a", BELIEVED).await, "nobody watched it when the table still answered");
         assert!(watched.look_up("b", BELIEVED).await, "nothing was ever known of it");
         assert!(started.elapsed() < 10 * PATIENCE, "{:?}", started.elapsed());
         assert_eq!(watched.believed("b", BELIEVED + 1), Some(true), "it is not asked again at once");
