@@ -193,7 +193,7 @@ impl<'a> Account<'a> {
         })
     }
 
-    /// Returns when frames began to be sent, if any were.
+    /// Returns from when the interval counts, if frames were sent.
     async fn tell_events(&mut self, messages: &[News<'_>], is_full: bool) -> Result<Option<Instant>, TableError> {
         let ways: Vec<(Way, Subscription)> = self.ways_to(|stream| *stream == Stream::Analytics);
         let opened: Vec<(&str, Vec<u8>)> = messages.iter().filter_map(|news| Some((news.id, opened(news)?))).collect();
@@ -237,11 +237,13 @@ impl<'a> Account<'a> {
                 Some(Parcel { connection_id: connection.id.clone(), frames })
             });
             let parcels = parcels.collect();
-            told_at.get_or_insert_with(Instant::now);
+            let began = Instant::now();
             self.send_of(&stream, parcels, feed.come()).await;
+            let rest = self.app.rest(began.elapsed());
+            told_at = told_at.max(Some(began + rest));
             // Both or none: a frame that no head knows of is not missed, since its events come again.
             self.app.feeds.add_frame(&way.place, shown.seq, &text, now).await?;
-            shown.told = told;
+            (shown.at, shown.told) = (now + i64::try_from(rest.as_millis()).unwrap_or(0), told);
             self.app.feeds.set_head(&way.place, &head, &shown, now).await?;
         }
         Ok(told_at)

@@ -38,6 +38,8 @@ use laggards::Laggards;
 
 /// Events that wait for a frame unless a setting says otherwise.
 const MOST: NonZero<usize> = NonZero::new(50).unwrap();
+/// Time that the gateway gets for other things after frames at most: a call has ten seconds, and half of them for frames.
+const LONGEST_REST: Duration = Duration::from_secs(2);
 /// Messages in a full batch: there are more where it came from.
 const FULL: usize = 10;
 
@@ -100,6 +102,12 @@ impl App {
 
     fn interval(&self) -> Duration {
         Duration::from_millis(self.interval.unsigned_abs())
+    }
+
+    /// For how long the interval has yet to begin, after frames that took so long to send: a gateway that is busy with them gets
+    /// as much time for everything else, as long as the call has it.
+    fn rest(&self, took: Duration) -> Duration {
+        (took + took.min(LONGEST_REST)).saturating_sub(self.interval())
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
