@@ -19,6 +19,7 @@ use crate::{
     App,
     audience::audience,
     post::{Parcel, post},
+    rest,
 };
 
 /// Tries to reach a connection that is just about to open.
@@ -239,7 +240,7 @@ impl<'a> Account<'a> {
             let parcels = parcels.collect();
             let began = Instant::now();
             self.send_of(&stream, parcels, feed.come()).await;
-            let rest = self.app.rest(began.elapsed());
+            let rest = rest(began.elapsed(), self.app.interval());
             told_at = told_at.max(Some(began + rest));
             // Both or none: a frame that no head knows of is not missed, since its events come again.
             self.app.feeds.add_frame(&way.place, shown.seq, &text, now).await?;

@@ -104,12 +104,6 @@ impl App {
         Duration::from_millis(self.interval.unsigned_abs())
     }
 
-    /// For how long the interval has yet to begin, after frames that took so long to send: a gateway that is busy with them gets
-    /// as much time for everything else, as long as the call has it.
-    fn rest(&self, took: Duration) -> Duration {
-        (took + took.min(LONGEST_REST)).saturating_sub(self.interval())
-    }
-
     fn memory(&self) -> MutexGuard<'_, Memory> {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         if memory.charts.len() + memory.audiences.len() + memory.laggards.len() + memory.noticed.len() > REMEMBERED {
@@ -117,6 +111,12 @@ impl App {
         }
         memory
     }
+}
+
+/// For how long the interval has yet to begin, after frames that took so long to send: a gateway that is busy with them gets as
+/// much time for everything else, as long as the call has it.
+fn rest(took: Duration, interval: Duration) -> Duration {
+    (took + took.min(LONGEST_REST)).saturating_sub(interval)
 }
 
 /// Streams what the messages tell to everybody who watches.
@@ -145,4 +145,19 @@ pub async fn handle(app: &App, batch: SqsBatch) -> PartialFailure {
         }
     });
     join_all(groups).await.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_gateway_gets_as_much_time_as_the_frames_took() {
+        let rests = [0, 100, 125, 1_000, 2_000, 5_000].map(|took| {
+            let (took, interval) = (Duration::from_millis(took), Duration::from_millis(250));
+            (rest(took, interval) + interval).as_millis()
+        });
+        // From when the frames began; a call may take ten seconds.
+        assert_eq!(rests, [250, 250, 250, 2_000, 4_000, 7_000]);
+    }
 }
