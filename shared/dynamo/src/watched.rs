@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::timeout;
 
-use crate::{ConnectionTable, TableError};
+use crate::ConnectionTable;
 
 /// For so many milliseconds it is believed that somebody watches, or nobody.
 const BELIEVED: i64 = 2_000;
@@ -37,19 +37,27 @@ impl Watched {
         (now - at < BELIEVED).then_some(*is_watched)
     }
 
-    /// Whether somebody watches the account. If that cannot be told soon, it is as it was when it was last known; if it never was,
-    /// somebody does: what is sent to nobody costs little, what somebody waits for does not come again.
+    /// Whether somebody watches the account. If that cannot be told, it is as it was when it was last known. If it never was,
+    /// somebody does if the table is only slow: what is sent to nobody costs little, and what somebody waits for does not come
+    /// again.
     pub async fn look_up(&self, account_id: &str, now: i64) -> bool {
         if let Some(is_watched) = self.believed(account_id, now) {
             return is_watched;
         }
-        let asked = timeout(PATIENCE, self.connections.is_watched(account_id, now)).await;
-        let asked = asked.unwrap_or_else(|_| Err(TableError::Unavailable(format!("no answer within {PATIENCE:?}"))));
+        let answer = timeout(PATIENCE, self.connections.is_watched(account_id, now)).await;
         let mut believed = self.believed.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_watched = asked.unwrap_or_else(|error| {
-            tracing::warn!(error.cause = %error, "it is not known whether anybody watches");
-            believed.get(account_id).is_none_or(|(is_watched, _)| *is_watched)
-        });
+        let known = believed.get(account_id).map(|(is_watched, _)| *is_watched);
+        let is_watched = match answer {
+            Ok(Ok(is_watched)) => is_watched,
+            Ok(Err(error)) => {
+                tracing::warn!(error.cause = %error, "it is not known whether anybody watches");
+                known.unwrap_or(false)
+            }
+            Err(_) => {
+                tracing::warn!("it is not known within {PATIENCE:?} whether anybody watches");
+                known.unwrap_or(true)
+            }
+        };
         if believed.len() >= REMEMBERED {
             believed.clear();
         }
