@@ -18,8 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::{
     App,
     audience::audience,
-    post::{Parcel, post},
-    rest,
+    post::{Parcel, post, rest},
 };
 
 /// Tries to reach a connection that is just about to open.
@@ -40,7 +39,7 @@ pub struct Account<'a> {
 
 impl<'a> Account<'a> {
     pub async fn load(app: &'a App, id: &'a str) -> Result<Self, TableError> {
-        let connections = audience(app, id).await?.to_vec();
+        let connections = audience(app, id).await?;
         Ok(Self { app, id, connections })
     }
 

@@ -1,7 +1,5 @@
 //! Who is connected, read again only when it has changed: a thousand connections are not read for every frame.
 
-use std::sync::Arc;
-
 use analytics_domain::live::Connection;
 use analytics_dynamo::TableError;
 
@@ -14,19 +12,19 @@ const BELIEVED: i64 = 10_000;
 pub struct Audience {
     changes: i64,
     read_at: i64,
-    connections: Arc<[Connection]>,
+    connections: Vec<Connection>,
 }
 
 /// The connections of an account.
-pub async fn audience(app: &App, account_id: &str) -> Result<Arc<[Connection]>, TableError> {
+pub async fn audience(app: &App, account_id: &str) -> Result<Vec<Connection>, TableError> {
     let now = (app.now)();
     let changes = app.connections.changes(account_id).await?;
     let is_known = |known: &&Audience| known.changes == changes && now - known.read_at < BELIEVED;
     if let Some(known) = app.memory().audiences.get(account_id).filter(is_known) {
-        return Ok(Arc::clone(&known.connections));
+        return Ok(known.connections.clone());
     }
-    let connections: Arc<[Connection]> = app.connections.list(account_id, now).await?.into();
-    let audience = Audience { changes, read_at: now, connections: Arc::clone(&connections) };
+    let connections = app.connections.list(account_id, now).await?;
+    let audience = Audience { changes, read_at: now, connections: connections.clone() };
     app.memory().audiences.insert(account_id.to_owned(), audience);
     Ok(connections)
 }

@@ -38,8 +38,6 @@ use laggards::Laggards;
 
 /// Events that wait for a frame unless a setting says otherwise.
 const MOST: NonZero<usize> = NonZero::new(50).unwrap();
-/// Time that the gateway gets for other things after frames at most: a call has ten seconds, and half of them for frames.
-const LONGEST_REST: Duration = Duration::from_secs(2);
 /// Messages in a full batch: there are more where it came from.
 const FULL: usize = 10;
 
@@ -113,12 +111,6 @@ impl App {
     }
 }
 
-/// For how long the interval has yet to begin, after frames that took so long to send: a gateway that is busy with them gets as
-/// much time for everything else, as long as the call has it.
-fn rest(took: Duration, interval: Duration) -> Duration {
-    (took + took.min(LONGEST_REST)).saturating_sub(interval)
-}
-
 /// Streams what the messages tell to everybody who watches.
 pub async fn handle(app: &App, batch: SqsBatch) -> PartialFailure {
     let is_full = batch.records.len() >= FULL;
@@ -145,19 +137,4 @@ pub async fn handle(app: &App, batch: SqsBatch) -> PartialFailure {
         }
     });
     join_all(groups).await.into_iter().flatten().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_busy_gateway_gets_as_much_time_as_the_frames_took() {
-        let rests = [0, 100, 125, 1_000, 2_000, 5_000].map(|took| {
-            let (took, interval) = (Duration::from_millis(took), Duration::from_millis(250));
-            (rest(took, interval) + interval).as_millis()
-        });
-        // From when the frames began; a call may take ten seconds.
-        assert_eq!(rests, [250, 250, 250, 2_000, 4_000, 7_000]);
-    }
 }

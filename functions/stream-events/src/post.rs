@@ -22,6 +22,9 @@ pub struct Parcel {
 /// How long all of it may take: others wait for it, and before the queue's visibility timeout is over it must be done.
 const BUDGET: Duration = Duration::from_secs(5);
 
+/// Time that the gateway gets for other things at most: a call has ten seconds.
+const LONGEST_REST: Duration = Duration::from_secs(2);
+
 /// Sends them all; those that did not arrive come back.
 pub async fn post(sockets: &Sockets, parcels: Vec<Parcel>) -> Vec<(String, SocketError)> {
     let end = Instant::now() + BUDGET;
@@ -43,4 +46,25 @@ pub async fn post(sockets: &Sockets, parcels: Vec<Parcel>) -> Vec<(String, Socke
         });
     }
     sending.join_all().await.into_iter().flatten().collect()
+}
+
+/// For how long the interval has yet to begin, after frames that took so long to send: a gateway that is busy with them gets as
+/// much time for everything else.
+pub fn rest(took: Duration, interval: Duration) -> Duration {
+    (took + took.min(LONGEST_REST)).saturating_sub(interval)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_gateway_gets_as_much_time_as_the_frames_took() {
+        let rests = [0, 100, 125, 1_000, 2_000, 5_000].map(|took| {
+            let (took, interval) = (Duration::from_millis(took), Duration::from_millis(250));
+            (rest(took, interval) + interval).as_millis()
+        });
+        // From when the frames began; a call may take ten seconds.
+        assert_eq!(rests, [250, 250, 250, 2_000, 4_000, 7_000]);
+    }
 }

@@ -1,5 +1,6 @@
 //! Who is connected: each connection as an item of its account, and one under its own id, which is all that the gateway tells
-//! when it ends. An item of the account counts the changes of its connections, so that who knows them need not read them again.
+//! when it ends. An item of the account counts the changes of its connections, so that who knows them need not read them again;
+//! it stays when they have gone.
 
 use std::collections::{BTreeMap, HashMap};
 

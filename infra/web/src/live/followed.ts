@@ -60,7 +60,8 @@ export class Followed {
   /** A window of time moves on even if no events come, an answer may have been lost, or a frame. */
   isOverdue(now: number): boolean {
     const { seq, saidAt } = this.latest;
-    if (this.seq !== undefined && this.seq < seq && now - Math.max(saidAt, this.lastAt) >= ON_ITS_WAY_MS) return true;
+    const isBehind = this.isFresh && this.seq !== undefined && this.seq < seq;
+    if (isBehind && now - Math.max(saidAt, this.lastAt) >= ON_ITS_WAY_MS) return true;
     const limit = this.isFresh ? ASK_AGAIN_MS : ASK_AGAIN_WHILE_WAITING_MS;
     return (this.isQuery || !this.isFresh) && now - this.lastAt >= limit;
   }
