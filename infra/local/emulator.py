@@ -3,17 +3,19 @@
 Usage: emulator.py FUNCTION_LOG (everything else is in its own environment variables)
 """
 
+import gc
 import os
 import resource
 import socketserver
 import sys
 import time
 from contextvars import ContextVar
+from functools import lru_cache
 
 import uvicorn
 from ministack import app
 from ministack.core.lambda_runtime import ProvidedWorker, Worker
-from ministack.services import apigateway, lambda_svc, sqs
+from ministack.services import apigateway, dynamodb, lambda_svc, sqs
 
 # Each answer would otherwise wait 40 ms for an acknowledgement: from 96 ms to 1.5 ms a warm call.
 socketserver.StreamRequestHandler.disable_nagle_algorithm = True
@@ -91,6 +93,10 @@ def gather_group(queue, batch_size, visibility):
 # A message that has to wait for its window would make the next one, of another queue, wait 50 ms.
 lambda_svc._ESM_IDLE_WAKE_GAP_SECONDS = 0.005
 
+# Conditions are parsed once, not for each item.
+dynamodb._tokenize = lru_cache(dynamodb._tokenize)
+dynamodb._condition_syntax_error = lru_cache(dynamodb._condition_syntax_error)
+
 # As API Gateway does, and MiniStack doesn't: the subprotocol that $connect answers with is told to the client.
 chosen = ContextVar("chosen", default=None)
 invoke, handle = apigateway._invoke_ws_lambda, apigateway.handle_websocket
@@ -116,6 +122,11 @@ apigateway._invoke_ws_lambda, apigateway.handle_websocket = invoke_and_note, han
 
 concurrency = lambda_svc._sqs_esm_concurrency
 lambda_svc._sqs_esm_concurrency = lambda esm, function, config, queue=None: concurrency(esm, function, config, None)
+
+# A thread that wants to go on waits for another's turn to end, 5 ms by default; and every full collection of all that is held
+# stops everything for 100 ms and more, every ten seconds by default.
+sys.setswitchinterval(0.0005)
+gc.set_threshold(10_000, 100, 1_000)
 
 # Thousands of sockets.
 most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

@@ -13,11 +13,12 @@ use analytics_domain::{
 };
 use analytics_dynamo::TableError;
 use analytics_sockets::SocketError;
+use futures_util::future::try_join_all;
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
     App,
-    audience::audience,
+    audience::{audience, note, put},
     post::{Parcel, post, rest},
 };
 
@@ -46,6 +47,7 @@ impl<'a> Account<'a> {
     /// Tells what the messages tell to everybody whom it concerns.
     pub async fn tell(mut self, messages: &[News<'_>], is_full: bool) -> Result<(), TableError> {
         self.end_those_whose_token_has().await;
+        self.meet(messages).await?;
         let (mut newcomers, mut is_stale) = (Vec::new(), false);
         for News { message, .. } in messages {
             match message {
@@ -63,7 +65,7 @@ impl<'a> Account<'a> {
             if self.tell_numbers(is_stale, &newcomers).await? {
                 told_at = Some(Instant::now());
             }
-            self.begin(&newcomers).await?;
+            self.begin_numbers(&newcomers).await?;
         }
         // What comes meanwhile gathers in the queue. A frame after a pause waits for nothing.
         if let Some(at) = told_at.filter(|_| !is_full) {
@@ -94,6 +96,15 @@ impl<'a> Account<'a> {
             connection.left_at.is_none() && subscription.is_some_and(follows)
         };
         self.connections.iter().filter(follows)
+    }
+
+    /// Reads those who have come, or follow something else, since all were read.
+    async fn meet(&mut self, messages: &[News<'_>]) -> Result<(), TableError> {
+        let ids: BTreeSet<&str> = messages.iter().filter_map(|news| news.message.connection_id()).collect();
+        let read = ids.into_iter().map(|id| self.app.connections.get(self.id, id));
+        let met = try_join_all(read).await?;
+        met.into_iter().flatten().for_each(|connection| put(&mut self.connections, connection));
+        Ok(())
     }
 
     /// Tells a client that it is known, and where its streams stand.
@@ -140,24 +151,32 @@ impl<'a> Account<'a> {
             frames.push(Frame::Subscribed { stream: &stream.to_string() }.to_json());
             frames.extend(self.standing(stream, subscription, (self.app.now)()).await?);
         }
-        self.app.connections.begin(self.id, id, &events).await?;
         for mine in self.connections.iter_mut().filter(|other| other.id == id) {
             let asked = mine.subscriptions.iter_mut().filter(|(stream, _)| streams.contains(stream));
             asked.for_each(|(_, subscription)| subscription.begun = true);
         }
+        self.begin(id, &events).await?;
         self.send_to(id, frames).await;
         Ok(numbers.into_iter().map(|(stream, _)| stream.clone()).collect())
     }
 
     /// Notes that those who waited for numbers have them.
-    async fn begin(&self, newcomers: &[(String, Stream)]) -> Result<(), TableError> {
+    async fn begin_numbers(&self, newcomers: &[(String, Stream)]) -> Result<(), TableError> {
         let ids: BTreeSet<&String> = newcomers.iter().map(|(id, _)| id).collect();
         for id in ids {
             let Some(connection) = self.find(id) else { continue };
             let its = newcomers.iter().filter(|(other, _)| other == id).map(|(_, stream)| stream);
             let its: Vec<_> = its.filter_map(|stream| connection.subscriptions.get_key_value(stream)).collect();
-            self.app.connections.begin(self.id, id, &its).await?;
+            self.begin(id, &its).await?;
         }
+        Ok(())
+    }
+
+    /// Notes that streams of a client have begun.
+    async fn begin(&self, id: &str, streams: &[(&Stream, &Subscription)]) -> Result<(), TableError> {
+        let Some(connection) = self.find(id).filter(|_| !streams.is_empty()) else { return Ok(()) };
+        let changes = self.app.connections.begin(self.id, id, streams).await?;
+        note(self.app, &connection, changes);
         Ok(())
     }
 

@@ -1,4 +1,5 @@
-//! Who is connected, read again only when it has changed: a thousand connections are not read for every frame.
+//! Who is connected, read again only when it has changed: a thousand connections are not read for every frame, nor for each that
+//! comes to them.
 
 use analytics_domain::live::Connection;
 use analytics_dynamo::TableError;
@@ -27,4 +28,22 @@ pub async fn audience(app: &App, account_id: &str) -> Result<Vec<Connection>, Ta
     let audience = Audience { changes, read_at: now, connections: connections.clone() };
     app.memory().audiences.insert(account_id.to_owned(), audience);
     Ok(connections)
+}
+
+/// Takes note of a change that was made here. If others were made meanwhile, all will be read again.
+pub fn note(app: &App, connection: &Connection, changes: i64) {
+    if let Some(known) = app.memory().audiences.get_mut(&connection.account_id)
+        && known.changes + 1 == changes
+    {
+        known.changes = changes;
+        put(&mut known.connections, connection.clone());
+    }
+}
+
+/// Puts a connection among others, in place of what was known of it.
+pub fn put(connections: &mut Vec<Connection>, connection: Connection) {
+    match connections.iter_mut().find(|other| other.id == connection.id) {
+        Some(known) => *known = connection,
+        None => connections.push(connection),
+    }
 }

@@ -1,6 +1,7 @@
 //! Who is connected: each connection as an item of its account, and one under its own id, which is all that the gateway tells
 //! when it ends. An item of the account counts the changes of its connections, so that who knows them need not read them again;
-//! it stays when they have gone.
+//! it stays when they have gone. What follows a stream only once its message has come, a new connection or a new subscription,
+//! does not count before.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,7 +9,7 @@ use analytics_domain::{
     access::Role,
     live::{Connection, MEMORY, STREAMS, Stream, Subscription},
 };
-use aws_sdk_dynamodb::{Client, operation::update_item::builders::UpdateItemFluentBuilder, types::AttributeValue};
+use aws_sdk_dynamodb::{Client, operation::update_item::builders::UpdateItemFluentBuilder, types::{AttributeValue, ReturnValue}};
 use aws_types::SdkConfig;
 
 use crate::{TableError, client, integer, number, settled, text, unavailable};
@@ -88,16 +89,17 @@ impl ConnectionTable {
             .item("begun", AttributeValue::M(HashMap::new()))
             .item("expiresAt", expires);
         pointer.send().await.map_err(|error| unavailable(&error))?;
-        item.send().await.map_err(|error| unavailable(&error))?;
-        self.changed(&connection.account_id).await
+        item.send().await.map(drop).map_err(|error| unavailable(&error))
     }
 
-    /// Counts a change that has been made.
-    async fn changed(&self, account_id: &str) -> Result<(), TableError> {
+    /// Counts a change that has been made. Returns how many there have been.
+    async fn changed(&self, account_id: &str) -> Result<i64, TableError> {
         let update = self.client.update_item().table_name(&self.name);
         let update = update.key("watched", by_changes(account_id)).key("connectionId", text("changes"));
         let update = update.update_expression("ADD changes :one").expression_attribute_values(":one", number(1));
-        update.send().await.map(drop).map_err(|error| unavailable(&error))
+        let counted = update.return_values(ReturnValue::UpdatedNew).send().await.map_err(|error| unavailable(&error))?;
+        let changes = counted.attributes.and_then(|counted| integer(&counted, "changes"));
+        changes.ok_or(TableError::Corrupt("changes that do not count"))
     }
 
     /// How often the connections of an account have changed: as long as it is the same, [`ConnectionTable::list`] tells nothing
@@ -218,7 +220,7 @@ impl ConnectionTable {
             .condition_expression("attribute_exists(connectionId) AND size(#streams) <= :room")
             .expression_attribute_values(":room", number(i64::try_from(room).unwrap_or(i64::MAX)));
         match update.send().await {
-            Ok(_) => self.changed(account_id).await.map(|()| Added::Yes),
+            Ok(_) => Ok(Added::Yes),
             Err(error)
                 if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) =>
             {
@@ -231,7 +233,8 @@ impl ConnectionTable {
         }
     }
 
-    /// Notes that streams have begun as they were asked for; one that was changed meanwhile has not.
+    /// Notes that streams have begun as they were asked for; one that was changed meanwhile has not. Returns how often the
+    /// account's connections have changed by then, this time included.
     ///
     /// # Errors
     /// If the table does not answer.
@@ -240,10 +243,7 @@ impl ConnectionTable {
         account_id: &str,
         connection_id: &str,
         streams: &[(&Stream, &Subscription)],
-    ) -> Result<(), TableError> {
-        if streams.is_empty() {
-            return Ok(());
-        }
+    ) -> Result<i64, TableError> {
         let mut update = self.update(account_id, connection_id).condition_expression("attribute_exists(connectionId)");
         let mut set = Vec::new();
         for (place, (stream, subscription)) in streams.iter().enumerate() {
@@ -268,7 +268,7 @@ impl ConnectionTable {
             .expression_attribute_names("#streams", "streams")
             .expression_attribute_names("#stream", stream.to_string());
         settled(update.send().await)?;
-        self.changed(account_id).await
+        self.changed(account_id).await.map(drop)
     }
 
     /// Notes until when a connection's new token counts, and the role that it gives.
@@ -284,7 +284,7 @@ impl ConnectionTable {
             .expression_attribute_values(":role", text(connection.role.name()))
             .expression_attribute_values(":until", number(connection.token_expires_at));
         settled(update.send().await)?;
-        self.changed(&connection.account_id).await
+        self.changed(&connection.account_id).await.map(drop)
     }
 
     /// Notes that a connection has ended. For a while its streams go on being kept, for it may come back.
@@ -302,7 +302,7 @@ impl ConnectionTable {
             .expression_attribute_values(":now", number(now))
             .expression_attribute_values(":until", number((now + MEMORY) / 1_000));
         settled(update.send().await)?;
-        self.changed(account_id).await
+        self.changed(account_id).await.map(drop)
     }
 }
 

@@ -206,6 +206,15 @@ impl LiveMessage<'_> {
         }
     }
 
+    /// Whom it is about, if about one.
+    #[must_use]
+    pub fn connection_id(&self) -> Option<&str> {
+        match self {
+            Self::Opened { connection_id, .. } | Self::Following { connection_id, .. } => Some(connection_id),
+            Self::Events { .. } | Self::Stored { .. } => None,
+        }
+    }
+
     /// Messages of one group come one after another. An account has two, since events do not wait for numbers to be asked.
     #[must_use]
     pub fn group(&self) -> String {
