@@ -3,6 +3,7 @@
 Usage: emulator.py FUNCTION_LOG (everything else is in its own environment variables)
 """
 
+import asyncio
 import gc
 import os
 import resource
@@ -11,6 +12,7 @@ import sys
 import time
 from contextvars import ContextVar
 from functools import lru_cache
+from types import SimpleNamespace
 
 import uvicorn
 from ministack import app
@@ -109,16 +111,39 @@ async def invoke_and_note(*arguments, **options):
     return answer
 
 
-async def handle_with_subprotocol(scope, receive, send, *arguments, **options):
+async def handle_socket(scope, receive, send, *arguments, **options):
     async def answer(message):
         if message["type"] == "websocket.accept" and chosen.get():
             message = {**message, "subprotocol": chosen.get()}
         await send(message)
 
-    await handle(scope, receive, answer, *arguments, **options)
+    async def hear():
+        message = await receive()
+        if message["type"] == "websocket.disconnect" and outbox.get():
+            outbox.get().put_nowait(None)
+        return message
+
+    await handle(scope, hear, answer, *arguments, **options)
 
 
-apigateway._invoke_ws_lambda, apigateway.handle_websocket = invoke_and_note, handle_with_subprotocol
+apigateway._invoke_ws_lambda, apigateway.handle_websocket = invoke_and_note, handle_socket
+
+# Each socket would otherwise wake twice a second to see whether it has ended, and have a task made for each of its frames: half of
+# what frames to a thousand sockets take.
+outbox = ContextVar("outbox", default=None)
+
+
+def make_outbox():
+    outbox.set(asyncio.Queue())
+    return outbox.get()
+
+
+async def wait_for(frame, timeout):
+    async with asyncio.timeout(60):
+        return await frame
+
+
+apigateway.asyncio = SimpleNamespace(**{**vars(asyncio), "Queue": make_outbox, "wait_for": wait_for})
 
 concurrency = lambda_svc._sqs_esm_concurrency
 lambda_svc._sqs_esm_concurrency = lambda esm, function, config, queue=None: concurrency(esm, function, config, None)

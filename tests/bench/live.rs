@@ -40,6 +40,8 @@ const TRIES: usize = 30;
 const ROUNDS: usize = 5;
 const FRAME: usize = 12_000;
 const AT_ONCE: usize = 64;
+/// Between two clients that leave: if a thousand did at once, the emulator would start hundreds of processes to take note of it.
+const LEAVING: Duration = Duration::from_millis(20);
 /// How long frames may still come after the last event.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -164,7 +166,7 @@ async fn run(local: &Local, sockets: usize, accounts: usize, rate: usize) -> Res
     });
     let mut run = Run { all: Vec::new(), beyond: Vec::new(), frames: 0.0 };
     let mut frames = 0;
-    for listener in listeners {
+    for listener in &listeners {
         let mut times = accepted.get(&listener.account).cloned().unwrap_or_default();
         times.sort_unstable();
         let heard = listener.until(u64::try_from(times.len() * size)?).await?;
@@ -182,6 +184,10 @@ async fn run(local: &Local, sockets: usize, accounts: usize, rate: usize) -> Res
         }
     }
     nudging.abort();
+    for listener in &listeners {
+        tokio::time::sleep(LEAVING).await;
+        listener.is_over.store(true, Ordering::Relaxed);
+    }
     run.frames = frames as f64 / sockets as f64 / SECONDS as f64;
     Ok(run)
 }
@@ -241,6 +247,10 @@ async fn emulator_alone(local: &Local, count: usize) -> Result<Vec<f64>> {
             clients.push(client);
         }
     }
+    for client in clients {
+        tokio::time::sleep(LEAVING).await;
+        drop(client);
+    }
     Ok(took)
 }
 
@@ -282,12 +292,11 @@ impl Listener {
     }
 
     /// All that was heard, once so many events were told.
-    async fn until(self, events: u64) -> Result<Vec<Heard>> {
+    async fn until(&self, events: u64) -> Result<Vec<Heard>> {
         let started = Instant::now();
         loop {
             let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone();
             if heard.last().is_some_and(|(_, told)| *told >= events) {
-                self.is_over.store(true, Ordering::Relaxed);
                 return Ok(heard);
             }
             let told = heard.last().map_or(0, |(_, told)| *told);

@@ -9,7 +9,11 @@ use analytics_domain::{
     access::Role,
     live::{Connection, MEMORY, STREAMS, Stream, Subscription},
 };
-use aws_sdk_dynamodb::{Client, operation::update_item::builders::UpdateItemFluentBuilder, types::{AttributeValue, ReturnValue}};
+use aws_sdk_dynamodb::{
+    Client,
+    operation::update_item::builders::UpdateItemFluentBuilder,
+    types::{AttributeValue, ReturnValue},
+};
 use aws_types::SdkConfig;
 
 use crate::{TableError, client, integer, number, settled, text, unavailable};
@@ -97,7 +101,8 @@ impl ConnectionTable {
         let update = self.client.update_item().table_name(&self.name);
         let update = update.key("watched", by_changes(account_id)).key("connectionId", text("changes"));
         let update = update.update_expression("ADD changes :one").expression_attribute_values(":one", number(1));
-        let counted = update.return_values(ReturnValue::UpdatedNew).send().await.map_err(|error| unavailable(&error))?;
+        let counted =
+            update.return_values(ReturnValue::UpdatedNew).send().await.map_err(|error| unavailable(&error))?;
         let changes = counted.attributes.and_then(|counted| integer(&counted, "changes"));
         changes.ok_or(TableError::Corrupt("changes that do not count"))
     }
