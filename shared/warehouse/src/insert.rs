@@ -104,7 +104,7 @@ impl EventWarehouse {
         // It is a batch already: the server needs not wait for others to put with it.
         let insert = insert.with_timeouts(Some(INSERT_TIMEOUT), Some(INSERT_TIMEOUT)).with_setting("async_insert", "0");
         // Questions go first: somebody waits for them.
-        Ok(insert.with_setting("os_threads_nice_value_query", "5"))
+        Ok(insert.with_setting("os_threads_nice_value_query", "10"))
     }
 }
 

@@ -36,7 +36,7 @@ fn main() -> Result<()> {
         format!("--query={SERVE}"),
         // Settings of a server. Nobody waits for a merge.
         "--".to_owned(),
-        "--os_threads_nice_value_merge_mutate=10".to_owned(),
+        "--os_threads_nice_value_merge_mutate=19".to_owned(),
     ];
     serve(library, &command_line).with_context(|| format!("cannot run ClickHouse from {library}"))
 }

@@ -14,7 +14,7 @@ const MOST_KEYS: usize = 20_000;
 
 /// What one computation may take. Longer than a question's: nobody waits for it.
 const LIMITS: [(&str, &str); 6] = [
-    ("os_threads_nice_value_query", "10"),
+    ("os_threads_nice_value_query", "15"),
     ("max_execution_time", "50"),
     ("max_memory_usage", "4000000000"),
     // All rows of a bucket become visible at once.
