@@ -48,7 +48,8 @@ impl Event {
         }
         match self.properties.get(path)? {
             Value::String(text) => Some(text.clone()),
-            Value::Number(number) => Some(number.to_string()),
+            // 7.0 is 7, as it is stored.
+            Value::Number(number) => number.as_f64().map(|number| number.to_string()),
             Value::Bool(flag) => Some(flag.to_string()),
             _ => None,
         }
