@@ -99,6 +99,23 @@ lambda_svc._ESM_IDLE_WAKE_GAP_SECONDS = 0.005
 dynamodb._tokenize = lru_cache(dynamodb._tokenize)
 dynamodb._condition_syntax_error = lru_cache(dynamodb._condition_syntax_error)
 
+# Each socket would otherwise wake twice a second to see whether it has ended, and have a task made for each of its frames: half of
+# what frames to a thousand sockets take.
+outbox = ContextVar("outbox", default=None)
+
+
+def make_outbox():
+    outbox.set(asyncio.Queue())
+    return outbox.get()
+
+
+async def wait_for(frame, timeout):
+    async with asyncio.timeout(60):
+        return await frame
+
+
+apigateway.asyncio = SimpleNamespace(**{**vars(asyncio), "Queue": make_outbox, "wait_for": wait_for})
+
 # As API Gateway does, and MiniStack doesn't: the subprotocol that $connect answers with is told to the client.
 chosen = ContextVar("chosen", default=None)
 invoke, handle = apigateway._invoke_ws_lambda, apigateway.handle_websocket
@@ -117,6 +134,7 @@ async def handle_socket(scope, receive, send, *arguments, **options):
             message = {**message, "subprotocol": chosen.get()}
         await send(message)
 
+    # Nobody waits for frames to a socket that has ended.
     async def hear():
         message = await receive()
         if message["type"] == "websocket.disconnect" and outbox.get():
@@ -127,23 +145,6 @@ async def handle_socket(scope, receive, send, *arguments, **options):
 
 
 apigateway._invoke_ws_lambda, apigateway.handle_websocket = invoke_and_note, handle_socket
-
-# Each socket would otherwise wake twice a second to see whether it has ended, and have a task made for each of its frames: half of
-# what frames to a thousand sockets take.
-outbox = ContextVar("outbox", default=None)
-
-
-def make_outbox():
-    outbox.set(asyncio.Queue())
-    return outbox.get()
-
-
-async def wait_for(frame, timeout):
-    async with asyncio.timeout(60):
-        return await frame
-
-
-apigateway.asyncio = SimpleNamespace(**{**vars(asyncio), "Queue": make_outbox, "wait_for": wait_for})
 
 concurrency = lambda_svc._sqs_esm_concurrency
 lambda_svc._sqs_esm_concurrency = lambda esm, function, config, queue=None: concurrency(esm, function, config, None)
