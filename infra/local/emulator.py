@@ -99,8 +99,8 @@ lambda_svc._ESM_IDLE_WAKE_GAP_SECONDS = 0.005
 dynamodb._tokenize = lru_cache(dynamodb._tokenize)
 dynamodb._condition_syntax_error = lru_cache(dynamodb._condition_syntax_error)
 
-# Each socket would otherwise wake twice a second to see whether it has ended, and have a task made for each of its frames: half of
-# what frames to a thousand sockets take.
+# Each socket would otherwise wake twice a second to see whether it has ended, and have a task made for each of its frames:
+# half of what frames to a thousand sockets take.
 outbox = ContextVar("outbox", default=None)
 
 
