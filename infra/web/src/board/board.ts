@@ -127,7 +127,9 @@ function showTime(text: string): void {
 /** Shows answers that did not come by the stream, until it has its own: they are not fresh. */
 export function showAhead(stream: string, answers: Answer[]): void {
   const topic = topicOf(stream);
-  if (topic && !panels[topic].value.answers) panels[topic].value = { ...panels[topic].value, answers };
+  if (!topic || panels[topic].value.answers) return;
+  panels[topic].value = { ...panels[topic].value, answers };
+  for (const answer of answers) showTime(answer.asOf);
 }
 
 function showNumbers(topic: Topic, frame: Frame): void {

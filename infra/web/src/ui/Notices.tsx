@@ -8,7 +8,7 @@ import { refusalText } from "./SignIn";
 export function NotLive() {
   const say = texts.value.state;
   const now = phase.value;
-  if (now === "live" || (now === "connecting" && !asOf.value)) return null;
+  if (now === "live" || now === "connecting") return null;
   return (
     <p class="notice notice--warning not-live" role="alert" data-testid="not-live">
       {asOf.value ? say.notLive(formats.value.clock(asOf.value)) : say.noNumbers}
