@@ -101,6 +101,11 @@ test("a connection that breaks heals by itself, and nothing is missed", async ({
     socket.connectToServer();
     open.push(socket);
   });
+  // The connection is there before the page knows what it will follow on it.
+  await page.route("**/api/query", async (route) => {
+    await page.waitForTimeout(1_500);
+    await route.continue();
+  });
   const one = (id: string): Event => ({ eventName: "message_sent", eventId: id, timestamp: Date.now(), properties: { campaignId: "c", text: id } });
   await page.goto(account.page);
   await isLive(page);

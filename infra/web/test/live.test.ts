@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EVENTS, KPIS, events, following, snapshot } from "./world";
 
-test("asks for all streams as soon as the connection is open, and is live when the server knows it", () => {
+test("asks for all streams as soon as the connection is open, and is live when each has begun", () => {
   const { world, heard } = following(KPIS, EVENTS);
   assert.equal(world.last.address, "wss://live/ws?token=t.o.k");
   assert.deepEqual(heard.phases, ["connecting"]);
@@ -10,15 +10,28 @@ test("asks for all streams as soon as the connection is open, and is live when t
   assert.deepEqual(world.last.said.map((message) => message["stream"]), ["query/kpis", "analytics"]);
   assert.equal(world.last.messages, 1);
   world.last.accept();
-  assert.equal(heard.phases.at(-1), "live");
   assert.deepEqual(heard.fresh, []);
   world.last.says(snapshot("query/kpis"));
   assert.deepEqual(heard.fresh, ["query/kpis"]);
+  assert.deepEqual(heard.phases, ["connecting"]);
+  world.last.says(snapshot("analytics"));
+  assert.deepEqual(heard.phases, ["connecting", "live"]);
+  world.last.says(snapshot("analytics"));
+  assert.deepEqual(heard.phases, ["connecting", "live"]);
+});
+
+test("is live though a stream can say nothing but what is wrong with it", () => {
+  const { world, heard } = following(KPIS, EVENTS);
+  world.last.accept();
+  world.last.says(snapshot("analytics"));
+  world.last.says({ type: "error", stream: "query/kpis", code: "too_large", detail: "" });
+  assert.equal(heard.phases.at(-1), "live");
 });
 
 test("a connection on which nothing is heard after a ping is dead, whatever the socket says", () => {
   const { world, heard } = following(KPIS);
   world.last.accept();
+  world.last.says(snapshot("query/kpis"));
   world.pass(20_000);
   assert.equal(world.last.count("ping"), 1);
   world.last.says({ type: "pong", at: "", streams: {} });
@@ -132,8 +145,10 @@ test("takes the second connection at once if the first ends too soon, and asks i
   second.accept();
   first.breaks();
   assert.equal(world.sockets.length, 2);
-  assert.deepEqual(heard.phases, ["connecting", "live", "connecting", "live"]);
+  assert.deepEqual(heard.phases, ["connecting", "live", "connecting"]);
   assert.equal(second.count("subscribe"), 2);
+  second.says(snapshot("query/kpis", 2));
+  assert.equal(heard.phases.at(-1), "live");
 });
 
 test("asks anew when nothing came of a query for a minute, since its window has moved", () => {

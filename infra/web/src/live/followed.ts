@@ -12,6 +12,7 @@ export type Heard = "ignored" | "taken" | "fresh";
 export class Followed {
   private owner: Line | undefined;
   private isFresh = false;
+  private isAnswered = false;
   private seq: number | undefined;
   private lastAt = 0;
   private latest = { seq: 0, saidAt: 0 };
@@ -20,7 +21,7 @@ export class Followed {
 
   /** What asks for it, on the only line there is. */
   ask(line: Line, now: number): Question {
-    if (this.owner !== line) this.isFresh = false;
+    if (this.owner !== line) this.isFresh = this.isAnswered = false;
     this.owner = line;
     this.lastAt = now;
     return this.askBeside();
@@ -42,6 +43,7 @@ export class Followed {
       if (frame.type === "event" && this.seq !== undefined && frame.seq <= this.seq) return "ignored";
       this.seq = frame.seq;
     }
+    if (begins) this.isAnswered = true;
     if (frame.type === "error") this.isFresh = false;
     if (!begins || frame.type === "error") return "taken";
     this.isFresh = true;
@@ -55,6 +57,11 @@ export class Followed {
 
   belongsTo(line: Line): boolean {
     return this.owner === line;
+  }
+
+  /** The line has said where it stands, or why it does not. */
+  hasBegun(line: Line): boolean {
+    return this.owner === line && this.isAnswered;
   }
 
   /** A window of time moves on even if no events come, an answer may have been lost, or a frame. */

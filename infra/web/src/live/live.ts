@@ -6,6 +6,7 @@ import type { Surroundings } from "./surroundings";
 
 const LOOK_AROUND_MS = 5_000;
 
+/** It is live once each stream has said where it stands. */
 export type Phase = "connecting" | "live" | "reconnecting" | "offline";
 
 export interface Listener {
@@ -24,6 +25,7 @@ export class Live {
   /** Takes over once it knows of all streams, when the server has said that the other one will end. */
   private next: Line | undefined;
   private readonly streams = new Map<string, Followed>();
+  private isLive = false;
   private failures = 0;
   private cancelRetry = () => {};
   private cancelLook = () => {};
@@ -82,7 +84,7 @@ export class Live {
 
   private connect(): void {
     this.cancelRetry();
-    this.listener.phase("connecting");
+    this.leave("connecting");
     this.line = this.dial();
   }
 
@@ -134,14 +136,26 @@ export class Live {
     const delay = delayBefore(this.failures, this.world.random());
     this.failures += 1;
     this.cancelRetry = this.world.after(delay, () => this.connect());
-    this.listener.phase(this.world.isOnline() ? "reconnecting" : "offline", this.world.now() + delay);
+    this.leave(this.world.isOnline() ? "reconnecting" : "offline", this.world.now() + delay);
     if (!wasOpen) this.listener.refused();
   }
 
   private hearReady(line: Line, frame: Frame): void {
     if (line !== this.line) return;
-    this.listener.phase("live");
     this.listener.frame(frame);
+    this.settle();
+  }
+
+  private leave(phase: Phase, retryAt?: number): void {
+    this.isLive = false;
+    this.listener.phase(phase, retryAt);
+  }
+
+  private settle(): void {
+    const { line } = this;
+    if (this.isLive || !line?.isReady || this.streams.size === 0) return;
+    this.isLive = [...this.streams.values()].every((followed) => followed.hasBegun(line));
+    if (this.isLive) this.listener.phase("live");
   }
 
   private hearStream(line: Line, stream: string, frame: Frame): void {
@@ -153,6 +167,7 @@ export class Live {
       this.failures = 0;
       this.listener.fresh(stream);
     }
+    this.settle();
     const next = this.next;
     if (next && [...this.streams.values()].every((each) => each.belongsTo(next))) this.takeOver();
   }
@@ -175,8 +190,7 @@ export class Live {
     this.line = next;
     this.next = undefined;
     if (isComplete) return;
-    this.listener.phase("connecting");
-    if (next.isReady) this.listener.phase("live");
+    this.leave("connecting");
     this.opened(next);
   }
 
