@@ -57,8 +57,8 @@ impl App {
         let sdk = aws::sdk_config(lookup)?;
         Ok(Self {
             warehouse: EventWarehouse::from_lookup(lookup)?,
-            queue: Queue::new(&sdk, lookup.required("EVENTS_QUEUE_URL")?),
-            answers: AnswerTable::new(&sdk, lookup.required("IDEMPOTENCY_TABLE")?),
+            queue: Queue::new(analytics_messaging::client(&sdk), lookup.required("EVENTS_QUEUE_URL")?),
+            answers: AnswerTable::new(analytics_dynamo::client(&sdk), lookup.required("IDEMPOTENCY_TABLE")?),
         })
     }
 }

@@ -47,8 +47,9 @@ impl App {
     /// Names the key that is missing or wrong.
     pub fn from_lookup(lookup: &impl Lookup) -> Result<Self, ConfigError> {
         let seconds = |key, usual| lookup.parsed(key, usual, "a number of seconds").map(Duration::from_secs);
+        let tables = analytics_dynamo::client(&aws::sdk_config(lookup)?);
         Ok(Self {
-            table: MetricTable::new(&aws::sdk_config(lookup)?, lookup.required("METRICS_TABLE")?),
+            table: MetricTable::new(tables, lookup.required("METRICS_TABLE")?),
             warehouse: EventWarehouse::from_lookup(lookup)?,
             patience: seconds("ROLLUP_SECONDS", 50)?,
             pause: seconds("ROLLUP_PAUSE_SECONDS", 2)?,

@@ -4,7 +4,7 @@
 //! that can never be stored is moved to the dead-letter queue at once, with its reason, so that it does not hold up its
 //! neighbours; one that could not be stored now is reported back and comes again.
 
-use std::{collections::BTreeSet, future::Future, sync::LazyLock};
+use std::{collections::BTreeSet, future::Future};
 
 use analytics_domain::{
     event::{SealError, SealedBatch, open},
@@ -64,10 +64,7 @@ impl News for LiveNews {
     }
 }
 
-/// The dead-letter queue. Its client is made when the first message is set aside, which few processes ever do.
-pub type DeadLetterQueue = LazyLock<Queue, Box<dyn FnOnce() -> Queue + Send>>;
-
-impl DeadLetters for DeadLetterQueue {
+impl DeadLetters for Queue {
     async fn set_aside(&self, body: String, reason: &str) -> Result<(), QueueError> {
         self.send_with_reason(body, reason).await
     }
@@ -80,22 +77,22 @@ pub struct App<S, D, N> {
     pub news: N,
 }
 
-impl App<EventWarehouse, DeadLetterQueue, LiveNews> {
+impl App<EventWarehouse, Queue, LiveNews> {
     /// Reads `DEAD_LETTER_QUEUE_URL`, `LIVE_QUEUE_URL`, `CONNECTIONS_TABLE` and the keys of the adapters.
     ///
     /// # Errors
     /// Names the key that is missing or wrong.
     pub fn from_lookup(lookup: &impl Lookup) -> Result<Self, ConfigError> {
         let sdk = aws::sdk_config(lookup)?;
-        let url = lookup.required("DEAD_LETTER_QUEUE_URL")?;
+        let queues = analytics_messaging::client(&sdk);
         Ok(Self {
             store: EventWarehouse::from_lookup(lookup)?,
             news: LiveNews {
-                live: Queue::new(&sdk, lookup.required("LIVE_QUEUE_URL")?),
-                watched: Watched::new(ConnectionTable::new(&sdk, lookup.required("CONNECTIONS_TABLE")?)),
+                live: Queue::new(queues.clone(), lookup.required("LIVE_QUEUE_URL")?),
+                watched: Watched::new(ConnectionTable::new(analytics_dynamo::client(&sdk), lookup.required("CONNECTIONS_TABLE")?)),
                 now: analytics_platform::now_millis,
             },
-            dead_letters: LazyLock::new(Box::new(move || Queue::new(&sdk, url))),
+            dead_letters: Queue::new(queues, lookup.required("DEAD_LETTER_QUEUE_URL")?),
         })
     }
 }

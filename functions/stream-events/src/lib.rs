@@ -84,13 +84,13 @@ impl App {
     /// Names the key that is missing or wrong.
     pub fn from_lookup(lookup: &impl Lookup) -> Result<Self, ConfigError> {
         let sdk = aws::sdk_config(lookup)?;
-        let table = lookup.required("CONNECTIONS_TABLE")?;
+        let (tables, table) = (analytics_dynamo::client(&sdk), lookup.required("CONNECTIONS_TABLE")?);
         Ok(Self {
-            connections: ConnectionTable::new(&sdk, table.clone()),
-            feeds: FeedTable::new(&sdk, table),
-            metrics: Metrics::from_lookup(lookup)?,
+            connections: ConnectionTable::new(tables.clone(), table.clone()),
+            feeds: FeedTable::new(tables.clone(), table),
+            metrics: Metrics::beside(tables, lookup)?,
             sockets: Sockets::from_lookup(&sdk, lookup)?,
-            live: Queue::new(&sdk, lookup.required("LIVE_QUEUE_URL")?),
+            live: Queue::new(analytics_messaging::client(&sdk), lookup.required("LIVE_QUEUE_URL")?),
             interval: lookup.parsed("STREAM_INTERVAL_MS", 250, "a number of milliseconds")?,
             most: lookup.parsed("STREAM_BUFFER_SIZE", MOST, "1 or more")?.get(),
             now: analytics_platform::now_millis,

@@ -2,9 +2,8 @@
 
 use analytics_domain::idempotency::{Answer, KEEP_MILLIS, LOCK_MILLIS, Start, Ticket};
 use aws_sdk_dynamodb::{Client, operation::put_item::PutItemError, types::ReturnValuesOnConditionCheckFailure};
-use aws_types::SdkConfig;
 
-use crate::{TableError, client, integer, number, text, unavailable};
+use crate::{TableError, integer, number, text, unavailable};
 
 /// What was answered to requests with an `Idempotency-Key`.
 #[derive(Clone, Debug)]
@@ -15,8 +14,8 @@ pub struct AnswerTable {
 
 impl AnswerTable {
     #[must_use]
-    pub fn new(config: &SdkConfig, name: impl Into<String>) -> Self {
-        Self { client: client(config), name: name.into() }
+    pub fn new(client: Client, name: impl Into<String>) -> Self {
+        Self { client, name: name.into() }
     }
 
     /// Claims a request for this try, or says why it can't be claimed.

@@ -14,9 +14,8 @@ use aws_sdk_dynamodb::{
     operation::update_item::builders::UpdateItemFluentBuilder,
     types::{AttributeValue, ReturnValue},
 };
-use aws_types::SdkConfig;
 
-use crate::{TableError, client, integer, number, settled, text, unavailable};
+use crate::{TableError, integer, number, settled, text, unavailable};
 
 /// Connections by account.
 #[derive(Clone, Debug)]
@@ -52,8 +51,8 @@ fn by_id(connection_id: &str) -> AttributeValue {
 
 impl ConnectionTable {
     #[must_use]
-    pub fn new(config: &SdkConfig, name: impl Into<String>) -> Self {
-        Self { client: client(config), name: name.into() }
+    pub fn new(client: Client, name: impl Into<String>) -> Self {
+        Self { client, name: name.into() }
     }
 
     fn update(&self, account_id: &str, connection_id: &str) -> UpdateItemFluentBuilder {

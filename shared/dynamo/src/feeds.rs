@@ -8,9 +8,8 @@ use aws_sdk_dynamodb::{
     operation::put_item::builders::PutItemFluentBuilder,
     types::{AttributeValue, KeysAndAttributes},
 };
-use aws_types::SdkConfig;
 
-use crate::{TableError, client, number, settled, text, unavailable};
+use crate::{TableError, number, settled, text, unavailable};
 
 /// Feeds, in the table of connections.
 #[derive(Clone, Debug)]
@@ -37,8 +36,8 @@ fn place(seq: i64) -> String {
 
 impl FeedTable {
     #[must_use]
-    pub fn new(config: &SdkConfig, name: impl Into<String>) -> Self {
-        Self { client: client(config), name: name.into() }
+    pub fn new(client: Client, name: impl Into<String>) -> Self {
+        Self { client, name: name.into() }
     }
 
     /// Where feeds stand, those that are there.

@@ -9,7 +9,6 @@ mod watched;
 use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::{
-    Client,
     config::{retry::RetryConfig, timeout::TimeoutConfig},
     error::{DisplayErrorContext, SdkError},
     types::AttributeValue,
@@ -17,6 +16,7 @@ use aws_sdk_dynamodb::{
 use aws_types::SdkConfig;
 
 pub use answers::AnswerTable;
+pub use aws_sdk_dynamodb::Client as Tables;
 pub use connections::{Added, ConnectionTable};
 pub use feeds::FeedTable;
 pub use metrics::{Kept, MetricTable};
@@ -34,13 +34,14 @@ pub enum TableError {
     Conflict,
 }
 
-/// Few tries within a short time: somebody waits for the answer.
-fn client(config: &SdkConfig) -> Client {
+/// A client for all tables. Few tries within a short time: somebody waits for the answer.
+#[must_use]
+pub fn client(config: &SdkConfig) -> Tables {
     let config = aws_sdk_dynamodb::config::Builder::from(config)
         .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(50)))
         .timeout_config(TimeoutConfig::builder().operation_timeout(Duration::from_secs(3)).build())
         .build();
-    Client::from_conf(config)
+    Tables::from_conf(config)
 }
 
 fn text(value: &str) -> AttributeValue {

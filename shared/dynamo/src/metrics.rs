@@ -9,9 +9,8 @@ use aws_sdk_dynamodb::{
     operation::transact_write_items::TransactWriteItemsError,
     types::{Delete, Put, TransactWriteItem, Update},
 };
-use aws_types::SdkConfig;
 
-use crate::{TableError, client, integer, number, text, unavailable};
+use crate::{TableError, integer, number, text, unavailable};
 
 /// Where an account's revision stands, among the ids of its metrics.
 const REVISION: &str = "#revision";
@@ -35,8 +34,8 @@ pub struct MetricTable {
 
 impl MetricTable {
     #[must_use]
-    pub fn new(config: &SdkConfig, name: impl Into<String>) -> Self {
-        Self { client: client(config), name: name.into() }
+    pub fn new(client: Client, name: impl Into<String>) -> Self {
+        Self { client, name: name.into() }
     }
 
     /// All metrics of an account.

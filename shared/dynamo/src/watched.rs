@@ -108,7 +108,7 @@ mod tests {
             "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("test".to_owned()),
             _ => None,
         };
-        let watched = Watched::new(ConnectionTable::new(&sdk_config(&lookup).unwrap(), "connections"));
+        let watched = Watched::new(ConnectionTable::new(crate::client(&sdk_config(&lookup).unwrap()), "connections"));
         assert!(!watched.look_up("a", 0).await);
         assert_eq!((watched.believed("a", BELIEVED - 1), watched.believed("a", BELIEVED)), (Some(false), None));
         let started = Instant::now();

@@ -35,15 +35,16 @@ impl App<Fanout, AnswerTable> {
     /// Names the key that is missing or wrong.
     pub fn from_lookup(lookup: &impl Lookup) -> Result<Self, ConfigError> {
         let sdk = aws::sdk_config(lookup)?;
+        let (tables, queues) = (analytics_dynamo::client(&sdk), analytics_messaging::client(&sdk));
         Ok(Self {
             verifier: Verifier::from_lookup(lookup)?,
             queue: Fanout::new(
-                Queue::new(&sdk, lookup.required("EVENTS_QUEUE_URL")?),
-                Queue::new(&sdk, lookup.required("LIVE_QUEUE_URL")?),
-                Watched::new(ConnectionTable::new(&sdk, lookup.required("CONNECTIONS_TABLE")?)),
+                Queue::new(queues.clone(), lookup.required("EVENTS_QUEUE_URL")?),
+                Queue::new(queues, lookup.required("LIVE_QUEUE_URL")?),
+                Watched::new(ConnectionTable::new(tables.clone(), lookup.required("CONNECTIONS_TABLE")?)),
                 analytics_platform::now_millis,
             ),
-            answers: AnswerTable::new(&sdk, lookup.required("IDEMPOTENCY_TABLE")?),
+            answers: AnswerTable::new(tables, lookup.required("IDEMPOTENCY_TABLE")?),
             retention_days: lookup.parsed("RETENTION_DAYS", 400, "a number of days")?,
             now: analytics_platform::now_millis,
         })

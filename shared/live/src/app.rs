@@ -48,11 +48,12 @@ impl App {
     /// Names the key that is missing or wrong.
     pub fn from_lookup(lookup: &impl Lookup) -> Result<Self, ConfigError> {
         let (sdk, table) = (aws::sdk_config(lookup)?, lookup.required("CONNECTIONS_TABLE")?);
+        let tables = analytics_dynamo::client(&sdk);
         Ok(Self {
             verifier: Verifier::from_lookup(lookup)?,
-            connections: ConnectionTable::new(&sdk, table.clone()),
-            feeds: FeedTable::new(&sdk, table),
-            live: Queue::new(&sdk, lookup.required("LIVE_QUEUE_URL")?),
+            connections: ConnectionTable::new(tables.clone(), table.clone()),
+            feeds: FeedTable::new(tables, table),
+            live: Queue::new(analytics_messaging::client(&sdk), lookup.required("LIVE_QUEUE_URL")?),
             sockets: Sockets::from_lookup(&sdk, lookup)?,
             now: analytics_platform::now_millis,
         })

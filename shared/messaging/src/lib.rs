@@ -32,19 +32,25 @@ pub struct Queue {
     url: String,
 }
 
+/// A client for all queues.
+#[must_use]
+pub fn client(config: &SdkConfig) -> Client {
+    let config = aws_sdk_sqs::config::Builder::from(config)
+        .retry_config(RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(50)))
+        .timeout_config(
+            TimeoutConfig::builder()
+                .operation_attempt_timeout(Duration::from_secs(3))
+                .operation_timeout(Duration::from_secs(7))
+                .build(),
+        )
+        .build();
+    Client::from_conf(config)
+}
+
 impl Queue {
     #[must_use]
-    pub fn new(config: &SdkConfig, url: impl Into<String>) -> Self {
-        let config = aws_sdk_sqs::config::Builder::from(config)
-            .retry_config(RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(50)))
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .operation_attempt_timeout(Duration::from_secs(3))
-                    .operation_timeout(Duration::from_secs(7))
-                    .build(),
-            )
-            .build();
-        Self { client: Client::from_conf(config), url: url.into() }
+    pub fn new(client: Client, url: impl Into<String>) -> Self {
+        Self { client, url: url.into() }
     }
 
     /// Sends one message and returns once SQS has taken it.

@@ -1,7 +1,7 @@
 //! What the functions are made of.
 
 use analytics_domain::metric::{Metrics, Query, buckets::Range};
-use analytics_dynamo::MetricTable;
+use analytics_dynamo::{MetricTable, Tables};
 use analytics_http::{ApiError, Verifier};
 use analytics_platform::{
     aws,
@@ -36,9 +36,17 @@ impl App {
     /// # Errors
     /// Names the key that is missing or wrong.
     pub fn from_lookup(lookup: &impl Lookup) -> Result<Self, ConfigError> {
+        Self::beside(analytics_dynamo::client(&aws::sdk_config(lookup)?), lookup)
+    }
+
+    /// The same, in a function that has a client for tables.
+    ///
+    /// # Errors
+    /// Names the key that is missing or wrong.
+    pub fn beside(tables: Tables, lookup: &impl Lookup) -> Result<Self, ConfigError> {
         Ok(Self {
             verifier: Verifier::from_lookup(lookup)?,
-            table: MetricTable::new(&aws::sdk_config(lookup)?, lookup.required("METRICS_TABLE")?),
+            table: MetricTable::new(tables, lookup.required("METRICS_TABLE")?),
             warehouse: EventWarehouse::from_lookup(lookup)?,
             retention_days: lookup.parsed("RETENTION_DAYS", 400, "a number of days")?,
             now: analytics_platform::now_millis,

@@ -1,13 +1,16 @@
 //! The other ends of WebSockets, through API Gateway.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use analytics_platform::{
     config::{ConfigError, Lookup},
     gateway,
 };
 use aws_sdk_apigatewaymanagement::{
-    Client,
+    Client, Config,
     config::{retry::RetryConfig, timeout::TimeoutConfig},
     error::{DisplayErrorContext, SdkError},
     primitives::Blob,
@@ -28,7 +31,9 @@ pub enum SocketError {
 /// All sockets of the stage.
 #[derive(Clone, Debug)]
 pub struct Sockets {
-    client: Client,
+    config: Config,
+    /// Made when something is first said: many calls say nothing.
+    client: Arc<OnceLock<Client>>,
 }
 
 impl Sockets {
@@ -45,7 +50,11 @@ impl Sockets {
             // Others wait for it.
             .timeout_config(TimeoutConfig::builder().operation_timeout(Duration::from_secs(1)).build())
             .build();
-        Ok(Self { client: Client::from_conf(config) })
+        Ok(Self { config, client: Arc::default() })
+    }
+
+    fn client(&self) -> &Client {
+        self.client.get_or_init(|| Client::from_conf(self.config.clone()))
     }
 
     /// Sends a text frame.
@@ -53,13 +62,13 @@ impl Sockets {
     /// # Errors
     /// If the gateway did not take it.
     pub async fn post(&self, connection_id: &str, text: &str) -> Result<(), SocketError> {
-        let post = self.client.post_to_connection().connection_id(connection_id);
+        let post = self.client().post_to_connection().connection_id(connection_id);
         post.data(Blob::new(text)).send().await.map(drop).map_err(|error| classify(&error))
     }
 
     /// Whether the gateway knows the connection. One that is being let in it does not know yet.
     pub async fn is_open(&self, connection_id: &str) -> bool {
-        self.client.get_connection().connection_id(connection_id).send().await.is_ok()
+        self.client().get_connection().connection_id(connection_id).send().await.is_ok()
     }
 
     /// Ends a connection. One that has ended is none the worse for it.
@@ -67,7 +76,7 @@ impl Sockets {
     /// # Errors
     /// If the gateway did not do it.
     pub async fn close(&self, connection_id: &str) -> Result<(), SocketError> {
-        match self.client.delete_connection().connection_id(connection_id).send().await {
+        match self.client().delete_connection().connection_id(connection_id).send().await {
             Ok(_) => Ok(()),
             Err(error) => match classify(&error) {
                 SocketError::Gone => Ok(()),

@@ -14,6 +14,7 @@ const LONGEST: usize = 125_000;
 pub(crate) struct Statement {
     sql: String,
     parameters: Vec<Parameter>,
+    has_one_thread: bool,
 }
 
 #[derive(Clone, PartialEq)]
@@ -100,9 +101,14 @@ impl Statement {
         self.parameter(Parameter::KeyList(keys.to_vec()), "Array(Array(Nullable(String)))")
     }
 
+    /// Has one thread do it: what reads few rows takes a third less of the processors so, and no longer.
+    pub(crate) const fn by_one_thread(&mut self) {
+        self.has_one_thread = true;
+    }
+
     /// A statement that starts with this text and goes on as this one.
     pub(crate) fn after(&self, start: &'static str) -> Self {
-        Self { sql: format!("{start}{}", self.sql), parameters: self.parameters.clone() }
+        Self { sql: format!("{start}{}", self.sql), parameters: self.parameters.clone(), ..*self }
     }
 
     /// # Errors
@@ -112,6 +118,7 @@ impl Statement {
             return Err(WarehouseError::OverLimits(format!("{} bytes of SQL", self.sql.len())));
         }
         let query = client.query_raw(&self.sql);
+        let query = if self.has_one_thread { query.with_setting("max_threads", "1") } else { query };
         let query = self.parameters.iter().enumerate().fold(query, |query, (at, parameter)| {
             let name = format!("p{at}");
             match parameter {

@@ -58,7 +58,7 @@ impl EventWarehouse {
         statement.push(
             " UNION ALL SELECT toUInt32(0) AS grain, series AS value FROM rollup_series FINAL WHERE account_id = ",
         );
-        statement.text(account_id).push(" AND ready");
+        statement.text(account_id).push(" AND ready").by_one_thread();
         let mut stale = Vec::new();
         let mut ready = HashSet::new();
         for fact in self.ask::<Fact>(&statement).await? {

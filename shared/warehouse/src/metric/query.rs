@@ -132,7 +132,11 @@ impl EventWarehouse {
         parts: &[Part<'_>],
         has_totals: bool,
     ) -> Result<Vec<Cell>, WarehouseError> {
-        let rows: Vec<FoundCell> = self.ask(&statement(account_id, asked, parts, has_totals)).await?;
+        let mut statement = statement(account_id, asked, parts, has_totals);
+        if parts.iter().any(|part| matches!(part, Part::Rolled { .. })) {
+            statement.by_one_thread();
+        }
+        let rows: Vec<FoundCell> = self.ask(&statement).await?;
         Ok(rows.into_iter().map(|row| cell(row, asked)).collect())
     }
 }
