@@ -89,7 +89,10 @@ impl App<EventWarehouse, Queue, LiveNews> {
             store: EventWarehouse::from_lookup(lookup)?,
             news: LiveNews {
                 live: Queue::new(queues.clone(), lookup.required("LIVE_QUEUE_URL")?),
-                watched: Watched::new(ConnectionTable::new(analytics_dynamo::client(&sdk), lookup.required("CONNECTIONS_TABLE")?)),
+                watched: Watched::new(ConnectionTable::new(
+                    analytics_dynamo::client(&sdk),
+                    lookup.required("CONNECTIONS_TABLE")?,
+                )),
                 now: analytics_platform::now_millis,
             },
             dead_letters: Queue::new(queues, lookup.required("DEAD_LETTER_QUEUE_URL")?),

@@ -122,11 +122,14 @@ impl State {
         self.high = if is_first { other.high } else { self.high.max(other.high) };
         self.count += other.count;
         self.sum += other.sum;
-        let mut bins: std::collections::BTreeMap<i32, u64> = self.bins.drain(..).collect();
-        for (bin, count) in &other.bins {
-            *bins.entry(*bin).or_default() += count;
-        }
-        self.bins = bins.into_iter().collect();
+        // Two ascending runs: sorting them is merging them.
+        self.bins.extend(&other.bins);
+        self.bins.sort_by_key(|(bin, _)| *bin);
+        self.bins.dedup_by(|(bin, count), (kept, sum)| {
+            let is_same = bin == kept;
+            *sum += if is_same { *count } else { 0 };
+            is_same
+        });
     }
 }
 

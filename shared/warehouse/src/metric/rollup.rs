@@ -12,8 +12,7 @@ use crate::{EventWarehouse, WarehouseError, classify, statement::Statement};
 /// Keys of one series in one bucket. A series that has more is not kept.
 const MOST_KEYS: usize = 20_000;
 
-/// What one computation may take. Longer than a question's: nobody waits for it. But it has to keep up: whatever is not computed,
-/// every question reads from the events.
+/// What one computation may take. Longer than a question's: nobody waits for it.
 const LIMITS: [(&str, &str); 5] = [
     ("max_execution_time", "50"),
     ("max_memory_usage", "4000000000"),
