@@ -133,6 +133,20 @@ test("a connection that breaks heals by itself, and nothing is missed", async ({
   await expect(page.getByTestId("tile-sent")).toHaveAttribute("data-value", "5");
 });
 
+test("what came before anybody looked is there", async ({ page }) => {
+  const account = new Account("web-before");
+  const names = ["first", "second"].flatMap((id) => CAMPAIGNS.map((campaignId) => ({ id: `${id} ${campaignId}`, campaignId })));
+  await account.send(names.map(({ id, campaignId }, at) => ({
+    eventName: "message_sent", eventId: id, timestamp: Date.now() - 60_000 + at, properties: { campaignId, text: id },
+  })));
+  await page.goto(account.page);
+  const shown = page.getByTestId("ticker").locator("[data-event-id]");
+  const ids = () => shown.evaluateAll((items) => items.map((item) => item.getAttribute("data-event-id")));
+  await expect.poll(ids).toEqual(names.map(({ id }) => id).reverse());
+  await page.getByTestId("campaign").selectOption("весна");
+  await expect.poll(ids).toEqual(["second весна", "first весна"]);
+});
+
 test("after the function that streams was killed, numbers are right again", async ({ page }) => {
   test.skip(process.platform !== "linux", "finds the processes in /proc");
   const account = new Account("web-killed");

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readPlace, writePlace } from "../src/board/place";
 import { campaignIs, questionsOf } from "../src/board/questions";
-import { EventRate, KEPT_EVENTS, withNewer } from "../src/board/ticker";
+import { EventRate, KEPT_EVENTS, withNewer, withStored } from "../src/board/ticker";
 
 const event = (id: number) => ({ eventId: `e${id}`, eventName: "message_sent", timestamp: "2026-11-24T09:30:00.000Z" });
 const totals = (events: number, since = "2026-11-24T09:30:00.000Z") => ({ since, events, byName: {} });
@@ -13,6 +13,14 @@ test("the newest events come first, each once, and only so many are kept", () =>
   const many = withNewer(first, Array.from({ length: 60 }, (_, index) => event(index + 10)));
   assert.equal(many.length, KEPT_EVENTS);
   assert.equal(many[0]?.eventId, "e69");
+});
+
+test("what is stored stands below what is not yet, each once, and only so many are kept", () => {
+  const shown = withNewer([], [event(1), event(3), event(4)]);
+  const found = withStored(shown, [event(3), event(2), event(1), event(0)]);
+  assert.deepEqual(found.map(({ eventId }) => eventId), ["e4", "e3", "e2", "e1", "e0"]);
+  const many = withStored(shown, Array.from({ length: 60 }, (_, index) => event(index + 10)));
+  assert.deepEqual([many.length, many[0]?.eventId, many.at(-1)?.eventId], [KEPT_EVENTS, "e4", "e56"]);
 });
 
 test("the rate is that of the last ten seconds, falls to nothing, and forgets sums that began anew", () => {

@@ -14,7 +14,7 @@ const LONGEST: usize = 125_000;
 pub(crate) struct Statement {
     sql: String,
     parameters: Vec<Parameter>,
-    has_one_thread: bool,
+    settings: Vec<(&'static str, &'static str)>,
 }
 
 #[derive(Clone, PartialEq)]
@@ -102,13 +102,22 @@ impl Statement {
     }
 
     /// Has one thread do it: what reads few rows takes a third less of the processors so, and no longer.
-    pub(crate) const fn by_one_thread(&mut self) {
-        self.has_one_thread = true;
+    pub(crate) fn by_one_thread(&mut self) {
+        self.settings.push(("max_threads", "1"));
+    }
+
+    /// Leaves the processors to whatever else there is: nobody waits for it.
+    pub(crate) fn behind_all(&mut self) {
+        self.settings.push(("os_threads_nice_value_query", "15"));
     }
 
     /// A statement that starts with this text and goes on as this one.
     pub(crate) fn after(&self, start: &'static str) -> Self {
-        Self { sql: format!("{start}{}", self.sql), parameters: self.parameters.clone(), ..*self }
+        Self {
+            sql: format!("{start}{}", self.sql),
+            parameters: self.parameters.clone(),
+            settings: self.settings.clone(),
+        }
     }
 
     /// # Errors
@@ -118,7 +127,7 @@ impl Statement {
             return Err(WarehouseError::OverLimits(format!("{} bytes of SQL", self.sql.len())));
         }
         let query = client.query_raw(&self.sql);
-        let query = if self.has_one_thread { query.with_setting("max_threads", "1") } else { query };
+        let query = self.settings.iter().fold(query, |query, (name, value)| query.with_setting(*name, *value));
         let query = self.parameters.iter().enumerate().fold(query, |query, (at, parameter)| {
             let name = format!("p{at}");
             match parameter {

@@ -3,7 +3,7 @@ import type { ErrorFrame, EventFrame, Frame, LiveEvent, Question, StreamFrame, T
 import type { Phase } from "../live/live";
 import { type Answer, changed } from "./answers";
 import { EVENTS_STREAM, type Scope, type Topic, eventsOf, questionsOf } from "./questions";
-import { EventRate, withNewer } from "./ticker";
+import { EventRate, KEPT_EVENTS, withNewer, withStored } from "./ticker";
 
 /** What one topic shows. Answers that are not fresh are those of before the connection broke. */
 export interface Panel {
@@ -145,6 +145,12 @@ function showEvents(frame: Frame, now: number): void {
   if (frame.type === "snapshot" && frame.totals) count(frame.totals, now);
   if (frame.type === "lagged") unlisted.value = { ...unlisted.value, lagged: unlisted.value.lagged + frame.dropped };
   if (frame.type === "event") list(frame, now);
+}
+
+/** Shows what came before the stream began. Of many, the stream itself shows the latest. */
+export function showStored(ofCampaign: string, stored: LiveEvent[]): void {
+  if (ofCampaign !== followedCampaign || events.value.length >= KEPT_EVENTS) return;
+  events.value = withStored(events.value, stored);
 }
 
 function list(frame: EventFrame, now: number): void {

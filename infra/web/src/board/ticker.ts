@@ -15,6 +15,12 @@ export function withNewer(shown: LiveEvent[], newer: LiveEvent[]): LiveEvent[] {
   return [...byId.values()];
 }
 
+/** The latest events that are stored, below those that have come since. */
+export function withStored(shown: LiveEvent[], stored: LiveEvent[]): LiveEvent[] {
+  const ids = new Set(stored.map(identityOf));
+  return [...shown.filter((event) => !ids.has(identityOf(event))), ...stored].slice(0, KEPT_EVENTS);
+}
+
 /** As the service tells events apart. */
 export function identityOf(event: LiveEvent): string {
   return `${event.eventName} ${event.timestamp} ${event.eventId}`;

@@ -1,12 +1,14 @@
 import { effect, signal, untracked } from "@preact/signals";
-import type { Frame, Question } from "../live/frames";
+import type { Frame, LiveEvent, Question } from "../live/frames";
 import { Live } from "../live/live";
 import { browser } from "../live/surroundings";
-import { type Session, isSignedIn, keep, session, sessionOf, signOut, whyRefused } from "../session/session";
+import { type Session, authorization, isSignedIn, keep, session, sessionOf, signOut, whyRefused } from "../session/session";
 import type { Refusal } from "../session/token";
 import type { Answer } from "./answers";
-import { clearBoard, showAhead, showFrame, showFresh, showPhase, streamsFor } from "./board";
+import { clearBoard, showAhead, showFrame, showFresh, showPhase, showStored, streamsFor } from "./board";
+import { EVENTS_STREAM } from "./questions";
 import { campaign, period, timezone } from "./scope";
+import { KEPT_EVENTS } from "./ticker";
 
 /** When the token ends, if that is soon. */
 export const expiring = signal<Date | null>(null);
@@ -14,6 +16,8 @@ export const renewalError = signal<Refusal | null>(null);
 
 /** What takes longer is not ahead of anything. */
 const AHEAD_WITHIN_MS = 2_000;
+/** By then, whoever sends knows that somebody watches, and what was sent before is stored. */
+const BEGUN_AFTER_MS = 5_000;
 
 let live: Live | undefined;
 let offered: Session | undefined;
@@ -42,7 +46,13 @@ export function offer(pasted: string): void {
 }
 
 function open(address: string): () => void {
-  const listener = { phase: showPhase, fresh: showFresh, refused: () => void askWhy(watching), frame: hear };
+  const fresh = (stream: string) => {
+    showFresh(stream);
+    if (stream !== EVENTS_STREAM) return;
+    void askStored(watching);
+    setTimeout(() => void askStored(watching), BEGUN_AFTER_MS);
+  };
+  const listener = { phase: showPhase, fresh, refused: () => void askWhy(watching), frame: hear };
   const watching = new Live(browser, listener, address, session.peek()?.token ?? "");
   live = watching;
   watching.start();
@@ -65,7 +75,7 @@ function open(address: string): () => void {
 async function askAhead(first: Question | undefined): Promise<void> {
   if (!first) return;
   const { stream, ...question } = first;
-  const headers = { Authorization: `Bearer ${session.peek()?.token}`, "Content-Type": "application/json" };
+  const headers = { ...authorization(), "Content-Type": "application/json" };
   try {
     const limit = AbortSignal.timeout(AHEAD_WITHIN_MS);
     const body = JSON.stringify(question);
@@ -73,6 +83,20 @@ async function askAhead(first: Question | undefined): Promise<void> {
     if (response.ok) showAhead(stream, ((await response.json()) as { results: Answer[] }).results);
   } catch {
     // The connection will tell what is wrong.
+  }
+}
+
+/** Shows the latest events that came without the stream. */
+async function askStored(asking: Live): Promise<void> {
+  if (live !== asking) return;
+  const ofCampaign = campaign.peek();
+  const parameters = new URLSearchParams({ limit: String(KEPT_EVENTS) });
+  if (ofCampaign) parameters.set("property.campaignId", ofCampaign);
+  try {
+    const response = await fetch(`api/events/search?${parameters}`, { headers: authorization() });
+    if (response.ok) showStored(ofCampaign, ((await response.json()) as { events: LiveEvent[] }).events);
+  } catch {
+    // They are not needed.
   }
 }
 

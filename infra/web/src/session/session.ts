@@ -48,11 +48,15 @@ export function keep(offered: Session): void {
   session.value = offered;
 }
 
+/** The header of requests to the API. */
+export const authorization = (asking = session.peek()) => ({ Authorization: `Bearer ${asking?.token}` });
+
 /** Browsers do not say why a connection was refused. The API does, to the same token. */
-export async function whyRefused({ token, claims }: Session): Promise<Refusal | null> {
+export async function whyRefused(asking: Session): Promise<Refusal | null> {
+  const { claims } = asking;
   if (claims.expiresAt <= new Date()) return { why: "expired", at: claims.expiresAt };
   try {
-    const response = await fetch("api/metrics", { headers: { Authorization: `Bearer ${token}` } });
+    const response = await fetch("api/metrics", { headers: authorization(asking) });
     if (response.status !== 401 && response.status !== 403) return null;
     const problem = (await response.json().catch(() => ({}))) as { detail?: string; title?: string };
     return { why: "server", detail: problem.detail ?? problem.title ?? String(response.status) };

@@ -52,6 +52,13 @@ impl EventWarehouse {
     ) -> Result<Vec<u64>, WarehouseError> {
         let Some(&start) = span.starts.first() else { return Ok(Vec::new()) };
         let plan = plan.kept_in(span.grain, start, kept);
+        // Questions read the events of minutes that are not computed. In the place of longer buckets, shorter ones answer.
+        let in_turn = |mut statement: Statement| {
+            if span.grain > Grain::Minute {
+                statement.behind_all();
+            }
+            statement
+        };
         // The buckets count as computed only later, so it does not matter that their series come one after another.
         match kept.made_of(span.grain, start) {
             Some(shorter) => {
@@ -60,7 +67,7 @@ impl EventWarehouse {
                     return Err(WarehouseError::OverLimits(format!("{keys} keys")));
                 }
                 for entries in plan.entries.chunks(MEASURES) {
-                    self.execute(&put_together(account_id, entries, shorter, span, version)).await?;
+                    self.execute(&in_turn(put_together(account_id, entries, shorter, span, version))).await?;
                 }
             }
             None => {
@@ -72,7 +79,7 @@ impl EventWarehouse {
                 let has_come = |entry: &&Entry| come.iter().any(|(name, _)| *name == entry.0.event_name);
                 let (entries, without): (Vec<&Entry>, Vec<&Entry>) = plan.entries.iter().partition(has_come);
                 for entries in entries.chunks(MEASURES) {
-                    self.execute(&compute(account_id, entries, span, version)).await?;
+                    self.execute(&in_turn(compute(account_id, entries, span, version))).await?;
                 }
                 self.execute(&clear(account_id, &without, span, version)).await?;
             }
