@@ -101,7 +101,7 @@ impl Statement {
         self.parameter(Parameter::KeyList(keys.to_vec()), "Array(Array(Nullable(String)))")
     }
 
-    /// Has one thread do it: what reads few rows takes a third less of the processors so, and no longer.
+    /// Has one thread do it: what reads few rows takes a third less of the processors so, and hardly longer.
     pub(crate) fn by_one_thread(&mut self) {
         self.settings.push(("max_threads", "1"));
     }
