@@ -135,6 +135,15 @@ test("changes to a second connection before the first ends, and nobody notices",
   assert.deepEqual(heard.phases, ["connecting", "live"]);
 });
 
+test("is live by the second connection if the first was not yet", () => {
+  const { world, heard } = following(KPIS);
+  world.last.accept();
+  world.last.says({ type: "going_away", reason: "two hours" });
+  world.last.accept();
+  world.last.says(snapshot("query/kpis"));
+  assert.deepEqual(heard.phases, ["connecting", "live"]);
+});
+
 test("takes the second connection at once if the first ends too soon, and asks it for all again", () => {
   const { world, heard } = following(KPIS);
   const first = world.last;

@@ -189,7 +189,10 @@ export class Live {
     this.line?.close();
     this.line = next;
     this.next = undefined;
-    if (isComplete) return;
+    if (isComplete) {
+      this.settle();
+      return;
+    }
     this.leave("connecting");
     this.opened(next);
   }
