@@ -83,6 +83,7 @@ test("numbers are those of the API, and move without a reload", async ({ page })
   for (const { key, total } of groups[0]!.series) {
     await expect(page.getByTestId("groups").locator(`[data-key="${key!["groupId"]}"]`)).toHaveAttribute("data-sent", String(total));
   }
+  await expect(page.getByTestId("groups").locator("[data-key='g-new'] td").last()).toHaveText("0");
   await expect(page.getByTestId("senders").locator("[data-key='s-0']")).toBeVisible();
 
   await page.getByTestId("campaign").selectOption("весна");

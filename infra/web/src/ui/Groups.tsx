@@ -10,6 +10,8 @@ export function Groups() {
   const say = texts.value.groups;
   const { answers, isFresh, error } = panels.groups.value;
   const [sent, delivery, joined] = [0, 1, 2].map((index) => totalsBy(answers?.[index], "groupId"));
+  // Where all groups are told that anybody joined, nobody has joined the others.
+  const unlisted = answers?.[2]?.series.some((series) => series.other) ? null : 0;
   const rows = [...(sent ?? [])].filter(([, total]) => total !== null && total > 0);
   rows.sort(([, a], [, b]) => (b ?? 0) - (a ?? 0));
   const shown = rows.slice(0, SHOWN_ROWS);
@@ -27,7 +29,7 @@ export function Groups() {
         <Figure text={write(delivery?.get(group), formats.value.percent)} of={of} />
       </td>
       <td>
-        <Figure text={write(joined?.get(group), formats.value.count)} of={of} />
+        <Figure text={write(joined?.get(group) ?? unlisted, formats.value.count)} of={of} />
       </td>
     </tr>
   ));
