@@ -25,7 +25,7 @@ pub struct App {
     pub patience: Duration,
     /// Time between two looks at what has changed.
     pub pause: Duration,
-    /// Time from a bucket's end until it is computed: most of its events have come by then.
+    /// Time from a bucket's end, and without anything new in it, until it is computed: most of its events have come by then.
     pub delay: Duration,
     /// Events of ten seconds that make it worth while to compute them by themselves.
     pub tick_events: u64,
@@ -53,7 +53,7 @@ impl App {
             warehouse: EventWarehouse::from_lookup(lookup)?,
             patience: seconds("ROLLUP_SECONDS", 50)?,
             pause: seconds("ROLLUP_PAUSE_SECONDS", 2)?,
-            delay: Duration::from_secs(3),
+            delay: Duration::from_millis(1_500),
             tick_events: 2_000,
             rest: Duration::from_secs(10),
             now: analytics_platform::now_millis,

@@ -19,6 +19,9 @@ const CHUNK: usize = 500;
 /// Ticks of so many milliseconds are built beyond those that answer.
 const TICKS_MARGIN: i64 = 1_800_000;
 
+/// Where events come late all the time, a bucket is waited for so many times as long.
+const MOST_DELAYS: i64 = 6;
+
 /// Changes of so many milliseconds may become visible after later ones.
 const IN_FLIGHT: i64 = 60_000;
 
@@ -112,8 +115,8 @@ async fn pay(app: &App, account_id: &str, ticks: &[i64]) -> Result<bool, RollupE
 
 /// Of an account's stale buckets, those to compute now, shortest first: recent answers gain most.
 ///
-/// They have ended, the shorter ones that they are made of lack nothing, and they were not computed just before: where late
-/// events come all the time, a bucket takes in many of them at once.
+/// Most of their events have come, the shorter ones that they are made of lack nothing, and they were not computed just before:
+/// where late events come all the time, a bucket takes in many of them at once.
 fn due(stale: &[Noted], now: i64, app: &App) -> Vec<(Grain, Vec<i64>)> {
     let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(0);
     let (rest, delay) = (millis(app.rest), millis(app.delay));
@@ -139,11 +142,12 @@ fn due(stale: &[Noted], now: i64, app: &App) -> Vec<(Grain, Vec<i64>)> {
         let grain = *grain;
         let is_due = |bucket: &&Bucket| {
             let Bucket { start, computed_at, .. } = **bucket;
+            let has_come = has_come(bucket, grain, now, delay);
             let is_whole = kept.made_of(grain, start).is_none() || !lacking.contains(&(grain, start));
             // A tick of a minute that is computed is of no use.
             let is_used = grain != Grain::Tick
                 || (start >= kept.since(grain, 0) && minutes.contains(&Grain::Minute.floor(start)));
-            is_whole && is_used && start + grain.length() + delay <= now && computed_at + rest(grain) <= now
+            is_whole && is_used && has_come && computed_at + rest(grain) <= now
         };
         let starts: Vec<i64> = buckets.iter().filter(is_due).map(|bucket| bucket.start).collect();
         for longer in grain.longer() {
@@ -155,6 +159,13 @@ fn due(stale: &[Noted], now: i64, app: &App) -> Vec<(Grain, Vec<i64>)> {
         );
     }
     due
+}
+
+/// Whether most of a bucket's events have come: it has ended, and nothing new has come for `delay` milliseconds. Events take the
+/// longer to be stored the more there is to do; what is computed too early is of no use until it is computed again.
+fn has_come(bucket: &Bucket, grain: Grain, now: i64, delay: i64) -> bool {
+    let ended = now - bucket.start - grain.length();
+    ended >= delay && (now - bucket.changed_at >= delay || ended >= MOST_DELAYS * delay)
 }
 
 /// What the computing of buckets is noted as.
@@ -315,4 +326,21 @@ fn plan(metrics: &Metrics) -> Plan {
         }
     }
     plan
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_is_computed_once_its_events_have_come() {
+        let told = |ended: i64, changed: i64| {
+            let bucket = Bucket { start: 0, changed_at: 10_000 + changed, computed_at: 0 };
+            has_come(&bucket, Grain::Tick, 10_000 + ended, 1_500)
+        };
+        assert!(told(1_500, -3_000) && told(3_000, 1_500), "it was quiet for long enough");
+        assert!(!told(1_499, -3_000), "it has hardly ended");
+        assert!(!told(4_000, 3_000), "some came just before");
+        assert!(told(9_000, 8_999), "some come all the time");
+    }
 }

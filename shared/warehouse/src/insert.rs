@@ -62,6 +62,8 @@ impl EventWarehouse {
             .await?
             // The first merge makes these, a few seconds later. Until then the few new rows are looked through without.
             .with_setting("exclude_materialize_skip_indexes_on_insert", "text_pairs,property_words")
+            // Copies of an event within a batch can wait for a merge too: whoever reads tells them apart.
+            .with_setting("optimize_on_insert", "0")
             // Two paths of one name ({"a":{"b":1},"a.b":2}) keep the first.
             .with_setting("type_json_skip_duplicated_paths", "1")
             // A text that looks like a date stays a text.

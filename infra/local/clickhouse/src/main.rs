@@ -31,12 +31,15 @@ fn main() -> Result<()> {
         format!("--http_port={port}"),
         format!("--logger.log={log}"),
         "--log-level=error".to_owned(),
-        // A server's default. `clickhouse local` takes one a core, and with so few it never merges large parts.
-        "--background_pool_size=16".to_owned(),
+        // A server's number of merges at once: with fewer, large parts are never merged. Two threads take turns at them, small
+        // merges first: sixteen would all be slow together, and parts pile up where questions keep the processors busy.
+        "--background_pool_size=2".to_owned(),
         format!("--query={SERVE}"),
-        // Settings of a server. Nobody waits for a merge.
+        // Settings of a server. Merges keep up with inserts, and leave questions alone.
         "--".to_owned(),
-        "--os_threads_nice_value_merge_mutate=19".to_owned(),
+        "--background_merges_mutations_concurrency_ratio=8".to_owned(),
+        "--background_merges_mutations_scheduling_policy=shortest_task_first".to_owned(),
+        "--os_threads_nice_value_merge_mutate=5".to_owned(),
     ];
     serve(library, &command_line).with_context(|| format!("cannot run ClickHouse from {library}"))
 }

@@ -361,7 +361,7 @@ fn rolled(
         statement.push("] AS ").push(key_name);
     }
     named(statement, columns);
-    unfold(statement, columns);
+    unfold(statement, columns, !asked.group_by.is_empty() || !asked.filter.paths().is_empty());
     statement.push(" WHERE account_id = ").text(account_id).push(" AND series IN ").ids(&ids).push(" AND (");
     let mut by_grain: BTreeMap<Grain, Vec<Range>> = BTreeMap::new();
     for piece in pieces {

@@ -250,7 +250,7 @@ fn put_together(account_id: &str, entries: &[Entry], shorter: Grain, span: Span<
         statement.push(" UNION ALL SELECT series, intDiv(toInt64(toUnixTimestamp(rollups.bucket)) * 1000, ");
         statement.integer(length).push(") * ").integer(length).push(" AS start, stored, ");
         shape.merged(&mut statement);
-        unfold(&mut statement, &columns);
+        unfold(&mut statement, &columns, true);
         statement.push(" WHERE account_id = ").text(account_id).push(" AND series IN ").ids(&ids);
         statement.push(" AND grain = ").integer(shorter.seconds().into()).push(" AND ");
         span.holds(&mut statement, "rollups.bucket", "toInt64(toUnixTimestamp(rollups.bucket)) * 1000");
