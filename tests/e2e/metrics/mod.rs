@@ -2,6 +2,7 @@
 
 pub mod built_in;
 mod define;
+mod deletions;
 mod differential;
 pub mod plain;
 

@@ -84,16 +84,26 @@ impl EventWarehouse {
         Ok(self.ask::<i64>(&statement).await?.into_iter().sum())
     }
 
-    /// After a deletion or another change of stored events, marks every bucket as changed.
+    /// After a deletion or another change of stored events, marks the buckets of its account as changed; those of all accounts
+    /// if its condition does not begin with one.
     ///
     /// # Errors
     /// If ClickHouse does not answer.
     pub async fn take_in_mutations(&self) -> Result<bool, WarehouseError> {
-        const NEW: &str = "SELECT mutation_id FROM system.mutations WHERE database = currentDatabase() AND table = \
-                           'events' AND is_done AND mutation_id NOT IN (SELECT mutation_id FROM rollup_mutations)";
+        #[derive(Deserialize, Row)]
+        struct Found {
+            mutation_id: String,
+            /// Empty: of any.
+            account_id: String,
+        }
+        // ClickHouse writes conditions in its own way: `(account_id = 'a') AND …`.
+        const NEW: &str = r"SELECT mutation_id, if(match(command, '(?i)\\bor\\b'), '', extract(command,
+            '^\\((?:UPDATE _row_exists = 0|DELETE) WHERE \\(?account_id = \'([^\'\\\\]+)\'(?:\\) AND |\\)$)')) AS account_id
+            FROM system.mutations WHERE database = currentDatabase() AND table = 'events' AND is_done AND mutation_id NOT IN
+            (SELECT mutation_id FROM rollup_mutations)";
         let mut statement = Statement::default();
         statement.push(NEW);
-        let found: Vec<String> = self.ask(&statement).await?;
+        let found: Vec<Found> = self.ask(&statement).await?;
         if found.is_empty() {
             return Ok(false);
         }
@@ -102,9 +112,14 @@ impl EventWarehouse {
             "INSERT INTO rollup_buckets (account_id, grain, bucket) SELECT DISTINCT account_id, grain, bucket FROM \
              rollup_buckets",
         );
+        if found.iter().all(|mutation| !mutation.account_id.is_empty()) {
+            let account_ids: Vec<String> = found.iter().map(|mutation| mutation.account_id.clone()).collect();
+            mark.push(" WHERE account_id IN ").texts(&account_ids);
+        }
         self.execute(&mark).await?;
+        let mutation_ids: Vec<String> = found.into_iter().map(|mutation| mutation.mutation_id).collect();
         let mut take = Statement::default();
-        take.push("INSERT INTO rollup_mutations (mutation_id) SELECT arrayJoin(").texts(&found).push(")");
+        take.push("INSERT INTO rollup_mutations (mutation_id) SELECT arrayJoin(").texts(&mutation_ids).push(")");
         self.execute(&take).await?;
         Ok(true)
     }
