@@ -11,7 +11,6 @@ use std::{
 use analytics_domain::access::Role;
 use analytics_platform::now_millis;
 use anyhow::{Context, Result, bail, ensure};
-use clickhouse_migrations::Migration;
 use demo::{
     client::Layout,
     load::{Mill, Stamps},
@@ -77,14 +76,8 @@ async fn counts_are_exact_whatever_comes_again_or_is_killed() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_comparison_fails_without_deduplication_and_says_where() -> Result<()> {
     let stack = Stack::shared().await;
-    let suffix: [u8; 8] = analytics_platform::random();
-    let database = format!("every_copy_{:016x}", u64::from_be_bytes(suffix));
-    stack.clickhouse(&format!("CREATE DATABASE {database}"), &[]).await?;
-    for statement in clickhouse_migrations::all().iter().flat_map(|migration: &Migration| migration.statements(400)) {
-        let statement = statement.replace("IF NOT EXISTS ", &format!("IF NOT EXISTS {database}."));
-        let broken = statement.replace("ENGINE = ReplacingMergeTree(version)", "ENGINE = MergeTree");
-        stack.clickhouse(&broken, &[]).await?;
-    }
+    let broken = |statement: String| statement.replace("ENGINE = ReplacingMergeTree(version)", "ENGINE = MergeTree");
+    let database = stack.database("every_copy", broken).await?;
     let mut run = Run::new(&stack, "every-copy", 4_000)?;
     run.send(false).await?;
     run.deliver(&database, 1).await?;

@@ -82,7 +82,15 @@ impl Stack {
     /// # Errors
     /// If it refuses or does not answer.
     pub async fn clickhouse(&self, sql: &str, parameters: &[(&str, &str)]) -> Result<String> {
-        let mut query: Vec<(String, String)> = vec![("database".to_owned(), self.setting("CLICKHOUSE_DATABASE"))];
+        self.clickhouse_in(&self.setting("CLICKHOUSE_DATABASE"), sql, parameters).await
+    }
+
+    /// As [`Self::clickhouse`], with the tables of another database.
+    ///
+    /// # Errors
+    /// As [`Self::clickhouse`].
+    pub async fn clickhouse_in(&self, database: &str, sql: &str, parameters: &[(&str, &str)]) -> Result<String> {
+        let mut query: Vec<(String, String)> = vec![("database".to_owned(), database.to_owned())];
         query.extend(parameters.iter().map(|(name, value)| (format!("param_{name}"), (*value).to_owned())));
         let request = self.http.post(self.setting("CLICKHOUSE_URL")).query(&query).body(sql.to_owned());
         let answer = request.send().await?;
@@ -90,6 +98,20 @@ impl Stack {
         let text = answer.text().await?;
         ensure!(status.is_success(), "{text}");
         Ok(text.trim_end().to_owned())
+    }
+
+    /// A database with all tables, made by statements that are changed before; its name.
+    ///
+    /// # Errors
+    /// As [`Self::clickhouse`].
+    pub async fn database(&self, name: &str, changed: impl Fn(String) -> String) -> Result<String> {
+        let suffix: [u8; 8] = analytics_platform::random();
+        let database = format!("{name}_{:016x}", u64::from_be_bytes(suffix));
+        self.clickhouse(&format!("CREATE DATABASE {database}"), &[]).await?;
+        for statement in clickhouse_migrations::all().iter().flat_map(|migration| migration.statements(400)) {
+            self.clickhouse_in(&database, &changed(statement), &[]).await?;
+        }
+        Ok(database)
     }
 
     /// The binary of a function, as built for the stack.

@@ -203,6 +203,10 @@ impl<'a> Account<'a> {
             .collect();
         app.warehouse.set_series(id, &dropped, SeriesState::Building).await?;
         let new: Vec<u64> = wanted.keys().copied().filter(|id| !known.contains_key(id)).collect();
+        if !new.is_empty() {
+            // So that their history is computed even if this call is cut off and nothing comes any more.
+            app.warehouse.ask_for_build(id).await?;
+        }
         app.warehouse.set_series(id, &new, SeriesState::Building).await?;
         let known = if new.is_empty() { known } else { app.warehouse.series(id).await? };
         let mut building: BTreeMap<i64, Vec<u64>> = BTreeMap::new();

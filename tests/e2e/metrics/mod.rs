@@ -1,6 +1,7 @@
 //! Metrics: defining, reading, and agreeing with the events whatever happens.
 
 pub mod built_in;
+mod cut_off;
 mod define;
 mod deletions;
 mod differential;

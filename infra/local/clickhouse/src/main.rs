@@ -31,11 +31,12 @@ fn main() -> Result<()> {
         format!("--http_port={port}"),
         format!("--logger.log={log}"),
         "--log-level=error".to_owned(),
-        // A server's number of merges at once: with fewer, large parts are never merged. Two threads take turns at them, small
-        // merges first: sixteen would all be slow together, and parts pile up where questions keep the processors busy.
+        // Two threads take turns at merges, small ones first: sixteen would all be slow together, and parts pile up where
+        // questions keep the processors busy.
         "--background_pool_size=2".to_owned(),
         format!("--query={SERVE}"),
-        // Settings of a server. Merges keep up with inserts, and leave questions alone.
+        // Settings of a server. Sixteen merges at once, as a server has: with fewer, large parts are never merged. They keep up
+        // with inserts, and leave questions alone.
         "--".to_owned(),
         "--background_merges_mutations_concurrency_ratio=8".to_owned(),
         "--background_merges_mutations_scheduling_policy=shortest_task_first".to_owned(),
