@@ -25,7 +25,7 @@ fn impatient() -> i64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_cut_off_is_gone_on_with() -> Result<()> {
     let stack = Stack::shared().await;
-    let database = stack.database("cut_off", |statement| statement).await?;
+    let database = stack.database("cut_off", std::convert::identity).await?;
     let events = "INSERT INTO events (account_id, timestamp, event_name, event_id, properties) SELECT 'a', now() - \
                   toIntervalHour(number + 2), 'message_sent', toString(number), '{}' FROM numbers(100)";
     let marks = "INSERT INTO rollup_buckets (account_id, grain, bucket) SELECT 'a', if(timestamp >= today() - 3, 60, 900) AS \

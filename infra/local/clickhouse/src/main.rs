@@ -35,8 +35,8 @@ fn main() -> Result<()> {
         // questions keep the processors busy.
         "--background_pool_size=2".to_owned(),
         format!("--query={SERVE}"),
-        // Settings of a server. Sixteen merges at once, as a server has: with fewer, large parts are never merged. They keep up
-        // with inserts, and leave questions alone.
+        // Settings of a server. Sixteen merges at once, as a server has: with fewer, large parts are never merged. The threads'
+        // priority lets them keep up with inserts, and leave questions alone.
         "--".to_owned(),
         "--background_merges_mutations_concurrency_ratio=8".to_owned(),
         "--background_merges_mutations_scheduling_policy=shortest_task_first".to_owned(),
