@@ -62,10 +62,19 @@ test: ## every test, against a fresh stack of its own
 check: ## format, lints, docs, licences, dependencies, template
 	@$(stack) check
 
-# As deployed: each function with the features that it asks for itself, and not what the tools beside it want.
-bench: ## figures beside their opponents, all or some: make bench ONLY="accept search"
-	@cargo build --quiet --bin stack --bin demo
-	@$(stack) web
-	@cargo build --release $(patsubst functions/%,-p %,$(wildcard functions/*))
-	@cargo build --release -p tests --bins
-	@$(or $(CARGO_TARGET_DIR),target)/release/bench $(ONLY)
+# Builds what is measured of a checkout, in its folder and its build folder. As deployed: each function with the features that it
+# asks for itself, and not what the tools beside it want.
+define build_for_bench
+cd $(1) && \
+cargo build --quiet --bin stack --bin demo && \
+$(2)/debug/stack web && \
+cargo build --release $(patsubst $(1)/functions/%,-p %,$(wildcard $(1)/functions/*)) && \
+cargo build --release -p tests --bins
+endef
+
+# ONLY="accept search" measures some figures. AGAINST=FOLDER compares with another checkout of the project, such as a git worktree
+# of an older commit. SHORT=1 only shows that everything works.
+bench: ## figures beside their opponents: make bench ONLY="accept search", beside another checkout: make bench AGAINST=../older
+	@$(call build_for_bench,.,$(or $(CARGO_TARGET_DIR),target))
+	@$(if $(AGAINST),unset CARGO_TARGET_DIR && $(call build_for_bench,$(AGAINST),target))
+	@$(or $(CARGO_TARGET_DIR),target)/release/bench $(if $(SHORT),--short) $(if $(AGAINST),--against $(AGAINST)) $(ONLY)

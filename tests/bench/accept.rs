@@ -17,6 +17,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     input::{BATCH, Issuer, bodies},
+    plan::Plan,
     process::thread_cpu,
     report::{Figure, Must, Row},
 };
@@ -32,7 +33,7 @@ struct Bare<'a> {
     events: Vec<&'a RawValue>,
 }
 
-pub async fn measure() -> Result<Figure> {
+pub async fn measure(plan: &Plan) -> Result<Figure> {
     let issuer = Issuer::new()?;
     let environment = issuer.environment(None, "http://127.0.0.1:1");
     let lookup = |key: &str| environment.iter().find(|(name, _)| *name == key).map(|(_, value)| value.clone());
@@ -41,11 +42,12 @@ pub async fn measure() -> Result<Figure> {
     let bodies = bodies(BODIES);
     let requests: Vec<Request> = bodies.iter().map(|body| request(body, &token)).collect();
 
+    let slice = plan.pick(SLICE, SLICE / 8);
     let (mut ours, mut bare, mut sealed) = (Vec::new(), Vec::new(), 0);
-    for round in 0..=ROUNDS {
+    for round in 0..=plan.pick(ROUNDS, 2) {
         let started = thread_cpu();
         let mut events = 0;
-        while thread_cpu() - started < SLICE {
+        while thread_cpu() - started < slice {
             for request in &requests {
                 sealed = accept(&verifier, request).await?;
                 events += BATCH;
@@ -54,7 +56,7 @@ pub async fn measure() -> Result<Figure> {
         let accepting = events as f64 / (thread_cpu() - started).as_secs_f64();
         let started = thread_cpu();
         let mut events = 0;
-        while thread_cpu() - started < SLICE {
+        while thread_cpu() - started < slice {
             for body in &bodies {
                 events += black_box(serde_json::from_slice::<Bare>(black_box(body))?).events.len();
             }
@@ -106,6 +108,7 @@ async fn accept(verifier: &Verifier, request: &Request) -> Result<usize> {
         ip: incoming.ip(),
         user_agent: incoming.user_agent(),
         locale: incoming.locale(),
+        is_text: true,
         retention_days: 400,
     };
     let (messages, taken) = seal_body(&body, parse_batch, &arrival)?;

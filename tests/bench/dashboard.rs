@@ -7,9 +7,11 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use crate::{
-    input::tool,
+    checkout::tool,
     local::Local,
-    report::{Figure, Must, Row, median},
+    plan::Plan,
+    report::{Figure, Must, Row},
+    stats::median,
 };
 
 const FOLDER: &str = "tests/web";
@@ -23,7 +25,7 @@ struct Visit {
     milliseconds: f64,
 }
 
-pub async fn measure(local: &Local) -> Result<Figure> {
+pub async fn measure(local: &Local, plan: &Plan) -> Result<Figure> {
     let url = local.setting("API_URL")?;
     let mut demo = Command::new(tool("demo")?);
     demo.args(["history", "--url", url, "--token", &local.token(ACCOUNT, Role::Ingest)?]);
@@ -31,7 +33,9 @@ pub async fn measure(local: &Local) -> Result<Figure> {
     local.clickhouse.until_calm(std::time::Duration::from_secs(120)).await?;
     let link = format!("{url}/#token={}", local.token(ACCOUNT, Role::Viewer)?);
     let mut node = Command::new("node");
-    node.args(["measure.mjs", &link, &ROUNDS.to_string()]).current_dir(FOLDER).env("BROWSER", local.browser()?);
+    node.args(["measure.mjs", &link, &plan.pick(ROUNDS, 1).to_string()])
+        .current_dir(FOLDER)
+        .env("BROWSER", local.browser()?);
     let answer = node.output().context("Node is needed")?;
     ensure!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
     let visits: Vec<Visit> = serde_json::from_slice(&answer.stdout)?;

@@ -7,7 +7,9 @@ use flate2::{Compression, write::DeflateEncoder};
 use tests::runtime_api::{Function, Outcome};
 
 use crate::{
-    input::{Issuer, binary},
+    checkout::binary,
+    input::Issuer,
+    plan::Plan,
     process::peak_memory,
     report::{Figure, Must, Row},
     start::{FUNCTIONS, typical_call},
@@ -17,12 +19,12 @@ use crate::{
 const ROUNDS: usize = 5;
 const CALLS: usize = 50;
 
-pub async fn measure() -> Result<Figure> {
+pub async fn measure(plan: &Plan) -> Result<Figure> {
     let issuer = Issuer::new()?;
     let stub = Stub::start().await?;
     let names: Vec<&str> = std::iter::once("hello").chain(FUNCTIONS).collect();
     let mut peaks: Vec<(Vec<f64>, Vec<f64>)> = vec![(Vec::new(), Vec::new()); names.len()];
-    for _ in 0..ROUNDS {
+    for _ in 0..plan.pick(ROUNDS, 1) {
         for (name, (ready, worked)) in names.iter().zip(&mut peaks) {
             let (after_start, after_calls) = peak(name, &issuer, &stub).await?;
             ready.push(after_start);

@@ -1,7 +1,5 @@
 //! What functions are given: events as the load tool makes them, tokens, and API Gateway's envelopes.
 
-use std::path::{Path, PathBuf};
-
 use analytics_domain::access::Role;
 use analytics_platform::now_millis;
 use anyhow::{Context, Result};
@@ -77,6 +75,7 @@ impl Issuer {
             ("LIVE_QUEUE_URL", format!("{queue}-live.fifo")),
             ("IDEMPOTENCY_TABLE", "answers".to_owned()),
             ("METRICS_TABLE", "metrics".to_owned()),
+            ("ROLLUPS_TABLE", "rollups".to_owned()),
             ("CONNECTIONS_TABLE", "connections".to_owned()),
             ("SOCKETS_URL", "https://abcdefghij.execute-api.us-east-1.amazonaws.com/ws".to_owned()),
             ("LIVE_URL", "wss://abcdefghij.execute-api.us-east-1.amazonaws.com/ws".to_owned()),
@@ -129,15 +128,4 @@ pub fn with_id(envelope: &str, id: &str) -> Result<String> {
     let mut event: Value = serde_json::from_str(envelope)?;
     event["pathParameters"] = json!({"id": id});
     Ok(event.to_string())
-}
-
-/// A function's binary of the deployment profile, which this program was built with too.
-pub fn binary(name: &str) -> Result<PathBuf> {
-    Ok(std::env::current_exe()?.with_file_name(name))
-}
-
-/// A tool's binary of the dev profile, as the stack uses it.
-pub fn tool(name: &str) -> Result<PathBuf> {
-    let target = std::env::current_exe()?.parent().and_then(Path::parent).context("no build folder")?.to_owned();
-    Ok(target.join("debug").join(name))
 }

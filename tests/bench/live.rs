@@ -21,7 +21,9 @@ use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
     local::Local,
-    report::{Figure, Must, Row, median, percentile},
+    plan::Plan,
+    report::{Figure, Must, Row},
+    stats::{median, percentile},
 };
 
 /// Sockets, and on how many accounts they are.
@@ -48,12 +50,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A frame as it came: when, and how many events it says there were by then.
 type Heard = (Instant, u64);
 
-pub async fn measure(local: &Local) -> Result<Figure> {
+pub async fn measure(local: &Local, plan: &Plan) -> Result<Figure> {
     let mut figure = Figure::new("live");
     figure.rows.push(unwatched(local).await?);
-    for (sockets, accounts) in AUDIENCES {
+    for &(sockets, accounts) in &AUDIENCES[..plan.pick(AUDIENCES.len(), 1)] {
         let alone = emulator_alone(local, sockets).await?;
-        for rate in RATES {
+        for &rate in &RATES[..plan.pick(RATES.len(), 1)] {
             let run = run(local, sockets, accounts, rate).await?;
             let name = format!("{sockets} sockets on {accounts}, {rate}/s");
             let must = match (sockets, rate) {

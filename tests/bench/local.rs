@@ -1,8 +1,9 @@
-//! The stack that some figures need, in a folder and on ports of its own, as `make up` makes it.
+//! The stacks that some figures need, in folders and on ports of their own, as `make up` makes them.
 
 use std::{
     collections::HashMap,
     fs,
+    path::Path,
     process::{Command, Stdio},
     time::Duration,
 };
@@ -12,13 +13,36 @@ use anyhow::{Context, Result, ensure};
 use reqwest::Client;
 use serde_json::Value;
 
-use crate::{clickhouse::ClickHouse, input::tool};
+use crate::{checkout::Checkout, clickhouse::ClickHouse};
 
-const FOLDER: &str = ".local/bench";
-const SETTINGS: [(&str, &str); 3] = [("STACK", FOLDER), ("PORT", "7566"), ("CLICKHOUSE_PORT", "21123")];
+/// Where a stack is: a folder of its checkout, and two ports.
+#[derive(Clone, Debug)]
+pub struct Site {
+    folder: String,
+    port: u16,
+    clickhouse_port: u16,
+}
+
+impl Site {
+    /// The stack of this checkout's figures. That of short runs holds less.
+    pub fn bench(is_short: bool) -> Self {
+        Self::new("bench", is_short, 7_566, 21_123)
+    }
+
+    /// The two that are compared, apart from the one above, so that both have the same history.
+    pub fn compared(is_short: bool) -> [Self; 2] {
+        [Self::new("bench-ours", is_short, 7_567, 21_124), Self::new("bench-theirs", is_short, 7_568, 21_125)]
+    }
+
+    fn new(name: &str, is_short: bool, port: u16, clickhouse_port: u16) -> Self {
+        Self { folder: format!(".local/{name}{}", if is_short { "-short" } else { "" }), port, clickhouse_port }
+    }
+}
 
 /// A running stack.
 pub struct Local {
+    pub checkout: Checkout,
+    site: Site,
     settings: HashMap<String, String>,
     pub http: Client,
     pub clickhouse: ClickHouse,
@@ -26,9 +50,12 @@ pub struct Local {
 }
 
 impl Local {
-    pub async fn up() -> Result<Self> {
-        ensure!(stack(&["up"])?.stdout(Stdio::null()).status()?.success(), "the stack does not start");
-        let text = fs::read_to_string(format!("{FOLDER}/env"))?;
+    /// Builds the checkout's functions of the dev profile and deploys them.
+    pub async fn up(checkout: &Checkout, site: Site) -> Result<Self> {
+        let mut up = stack(checkout, &site, &["up"]);
+        ensure!(up.stdout(Stdio::null()).status()?.success(), "the stack does not start");
+        let folder = checkout.root.join(&site.folder);
+        let text = fs::read_to_string(folder.join("env"))?;
         let settings: HashMap<String, String> = text
             .lines()
             .filter_map(|line| line.split_once('='))
@@ -36,12 +63,14 @@ impl Local {
             .collect();
         let http = Client::builder().timeout(Duration::from_secs(120)).build()?;
         let url = settings.get("CLICKHOUSE_URL").context("no CLICKHOUSE_URL")?;
-        let clickhouse = ClickHouse { url: url.clone(), http: http.clone(), pid: server_pid("clickhouse")? };
-        Ok(Self { settings, http, clickhouse, emulator_pid: server_pid("emulator")? })
+        let pid = server_pid(&folder, "clickhouse")?;
+        let clickhouse = ClickHouse { url: url.clone(), http: http.clone(), pid };
+        let emulator_pid = server_pid(&folder, "emulator")?;
+        Ok(Self { checkout: checkout.clone(), site, settings, http, clickhouse, emulator_pid })
     }
 
     pub fn down(&self) -> Result<()> {
-        ensure!(stack(&["down"])?.status()?.success(), "the stack does not stop");
+        ensure!(self.stack(&["down"]).status()?.success(), "the stack does not stop");
         Ok(())
     }
 
@@ -55,14 +84,18 @@ impl Local {
     }
 
     pub fn token(&self, account: &str, role: Role) -> Result<String> {
-        let answer = stack(&["token", "--account", account, "--role", role.name()])?.output()?;
+        let answer = self.stack(&["token", "--account", account, "--role", role.name()]).output()?;
         ensure!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
         Ok(String::from_utf8(answer.stdout)?.trim().to_owned())
     }
 
+    fn stack(&self, arguments: &[&str]) -> Command {
+        stack(&self.checkout, &self.site, arguments)
+    }
+
     /// The path of a browser; empty if the tool that drives it knows better.
     pub fn browser(&self) -> Result<String> {
-        let answer = stack(&["browser"])?.output()?;
+        let answer = self.stack(&["browser"]).output()?;
         ensure!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
         Ok(String::from_utf8(answer.stdout)?.trim().to_owned())
     }
@@ -78,14 +111,19 @@ impl Local {
     }
 }
 
-fn stack(arguments: &[&str]) -> Result<Command> {
-    let mut command = Command::new(tool("stack")?);
+fn stack(checkout: &Checkout, site: &Site, arguments: &[&str]) -> Command {
+    let mut command = Command::new(checkout.tool("stack"));
+    command.args(arguments).current_dir(&checkout.root);
+    command.env("STACK", &site.folder);
+    command.env("PORT", site.port.to_string()).env("CLICKHOUSE_PORT", site.clickhouse_port.to_string());
     // Another ClickHouse, for which a shell may be set up, has no place in a measurement.
-    command.args(arguments).envs(SETTINGS).env_remove("CLICKHOUSE_URL");
-    Ok(command)
+    command.env_remove("CLICKHOUSE_URL");
+    // Of another checkout, what the shell says is not where it builds.
+    command.env("CARGO_TARGET_DIR", &checkout.target);
+    command
 }
 
-fn server_pid(name: &str) -> Result<u32> {
-    let record: Value = serde_json::from_slice(&fs::read(format!("{FOLDER}/run/{name}.json"))?)?;
+fn server_pid(folder: &Path, name: &str) -> Result<u32> {
+    let record: Value = serde_json::from_slice(&fs::read(folder.join(format!("run/{name}.json")))?)?;
     record["pid"].as_u64().and_then(|pid| pid.try_into().ok()).with_context(|| format!("{name} has no process"))
 }

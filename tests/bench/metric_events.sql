@@ -12,7 +12,8 @@ WITH
     fromUnixTimestamp64Milli({start} + toInt64(n) * {step}, 'UTC') AS time,
     names[1 + h % length(names)] AS name,
     concat('cmp-', toString(cityHash64(n, 'campaign') % 20)) AS campaign,
-    concat('grp-', toString(cityHash64(n, 'group') % 100)) AS group,
+    -- A post is in one group, of which its number says which.
+    concat('grp-', toString(name = 'post_stats_sampled' ? h % 300 % 100 : cityHash64(n, 'group') % 100)) AS group,
     concat('snd-', toString(cityHash64(n, 'sender') % 50)) AS sender,
     multiIf(
         name = 'message_sent', concat(',"messageType":"text","charactersCount":120,"hasMedia":false,"latencyMs":', toString(20 + h % 900)),

@@ -14,10 +14,11 @@ use serde_json::{Value, json};
 
 use crate::{
     clickhouse::ClickHouse,
-    input::tool,
     local::Local,
+    plan::Plan,
     process,
-    report::{Figure, Must, Row, median, percentile},
+    report::{Figure, Must, Row},
+    stats::{median, percentile},
 };
 
 const RATE: u64 = 10_000;
@@ -37,24 +38,23 @@ const ASIDE: &str = "bench_aside_";
 const COLUMNS: &str = "timestamp, event_name, event_id, event_type, session_id, user_id, received_at, clock_skew_ms, ip, \
                        user_agent, locale, version, properties, text";
 
-pub async fn measure(local: &Local) -> Result<Figure> {
-    let result = measure_all(local).await;
+pub async fn measure(local: &Local, plan: &Plan) -> Result<Figure> {
+    let result = measure_all(local, plan).await;
     tidy(&local.clickhouse).await?;
     result
 }
 
-async fn measure_all(local: &Local) -> Result<Figure> {
+async fn measure_all(local: &Local, plan: &Plan) -> Result<Figure> {
     let mut figure = Figure::new("pipeline");
-    empty(&local.clickhouse).await?;
-    // The functions are started, and the emulator has its connections.
-    run(local, 1_000, 5, Probes::Sent).await?;
-    let sustained = run(local, RATE, SECONDS, Probes::Sent).await?;
-    let name = format!("{RATE} a second for {SECONDS} s");
+    warm_up(local).await?;
+    let (rate, seconds) = plan.pick((RATE, SECONDS), (1_000, 5));
+    let sustained = run(local, rate, seconds, Probes::Sent).await?;
+    let name = format!("{rate} a second for {seconds} s");
     figure.rows.push(Row::new(
         format!("{name}: sent"),
         "events/s",
         vec![sustained.rate],
-        Must::AtLeast(RATE as f64 * 0.99),
+        Must::AtLeast(rate as f64 * 0.99),
     ));
     figure.rows.push(Row::new(format!("{name}: lag"), "s, median", vec![median(&sustained.lags)], Must::Nothing));
     figure.rows.push(Row::new(
@@ -72,7 +72,7 @@ async fn measure_all(local: &Local) -> Result<Figure> {
     figure.notes.push(sustained.describe());
 
     let mut largest = if sustained.is_held() { sustained.rate } else { 0.0 };
-    for rate in HIGHER_RATES {
+    for rate in plan.pick(&HIGHER_RATES[..], &[]).iter().copied() {
         let higher = run(local, rate, HIGHER_SECONDS, Probes::Sent).await?;
         figure.notes.push(higher.describe());
         if !higher.is_held() {
@@ -83,9 +83,9 @@ async fn measure_all(local: &Local) -> Result<Figure> {
     figure.rows.push(Row::new("most without growing lag", "events/s", vec![largest], Must::Nothing));
 
     let (mut ours, mut merged, mut bulk) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
+    for _ in 0..plan.pick(ROUNDS, 1) {
         empty(&local.clickhouse).await?;
-        let run = run(local, RATE, ROUND_SECONDS, Probes::None).await?;
+        let run = run(local, rate, plan.pick(ROUND_SECONDS, 3), Probes::None).await?;
         ours.push(run.clickhouse * 1e6 / run.events as f64);
         let forced = merge_all(&local.clickhouse).await?;
         merged.push((run.clickhouse + forced) * 1e6 / run.events as f64);
@@ -106,6 +106,37 @@ async fn measure_all(local: &Local) -> Result<Figure> {
     Ok(figure)
 }
 
+/// Makes sure that the functions are started, and that the emulator has its connections.
+pub async fn warm_up(local: &Local) -> Result<()> {
+    empty(&local.clickhouse).await?;
+    run(local, 1_000, 5, Probes::Sent).await.map(drop)
+}
+
+/// What the way of an event costs, and how long it is.
+pub struct Cost {
+    /// CPU time of ClickHouse, merges into one part included, in microseconds an event.
+    pub clickhouse: f64,
+    /// The same of all functions.
+    pub functions: f64,
+    /// Median of the seconds from the acceptance of an event until it is found.
+    pub lag: f64,
+}
+
+/// One round at the rate that must be held. At the end of all rounds, [`tidy`] is due.
+pub async fn cost(local: &Local, plan: &Plan) -> Result<Cost> {
+    empty(&local.clickhouse).await?;
+    let (rate, seconds) = plan.pick((RATE, ROUND_SECONDS), (1_000, 5));
+    let run = run(local, rate, seconds, Probes::Sent).await?;
+    ensure!(run.rate >= rate as f64 * 0.98, "only {:.0} of {rate} events a second were sent", run.rate);
+    let merges = merge_all(&local.clickhouse).await?;
+    let an_event = |seconds: f64| seconds * 1e6 / run.events as f64;
+    Ok(Cost {
+        clickhouse: an_event(run.clickhouse + merges),
+        functions: an_event(run.functions),
+        lag: median(&run.lags),
+    })
+}
+
 /// One run of the load tool.
 struct Run {
     account: String,
@@ -117,6 +148,8 @@ struct Run {
     lags: Vec<f64>,
     /// CPU seconds of ClickHouse, until its merges had ended, above what it takes when idle.
     clickhouse: f64,
+    /// CPU seconds of the functions while events were sent.
+    functions: f64,
     /// CPU time of each part, in words.
     busy: String,
 }
@@ -155,7 +188,7 @@ async fn run(local: &Local, rate: u64, seconds: u64, probing: Probes) -> Result<
     clickhouse.until_calm(PATIENCE).await?;
     let idle = idle_share(clickhouse).await?;
     let (started, before) = (Instant::now(), Busy::now(local)?);
-    let mut demo = Command::new(tool("demo")?);
+    let mut demo = Command::new(local.checkout.tool("demo"));
     demo.args(["load", "--url", local.setting("API_URL")?, "--token", &token, "--json", "--connections", "8"])
         .args(["--rate", &rate.to_string(), "--duration", &format!("{seconds}s")])
         .stdout(Stdio::piped())
@@ -176,7 +209,7 @@ async fn run(local: &Local, rate: u64, seconds: u64, probing: Probes) -> Result<
     }
     let output = load.await??;
     let took = started.elapsed();
-    let busy = Busy::now(local)?.since(&before, took);
+    let after = Busy::now(local)?;
     let mut lags = Vec::new();
     while let Some(lag) = probes.join_next().await {
         lags.push(lag??);
@@ -195,7 +228,8 @@ async fn run(local: &Local, rate: u64, seconds: u64, probing: Probes) -> Result<
         events,
         lags: lags.into_iter().map(|(_, lag)| lag).collect(),
         clickhouse: cpu,
-        busy,
+        functions: after.functions.saturating_sub(before.functions).as_secs_f64(),
+        busy: after.since(&before, took),
     };
     eprintln!("… {}", run.describe());
     Ok(run)
@@ -271,7 +305,7 @@ async fn empty(clickhouse: &ClickHouse) -> Result<()> {
 }
 
 /// Drops what was set aside.
-async fn tidy(clickhouse: &ClickHouse) -> Result<()> {
+pub async fn tidy(clickhouse: &ClickHouse) -> Result<()> {
     let sql = format!("SELECT name FROM system.tables WHERE database = 'analytics' AND startsWith(name, '{ASIDE}')");
     for name in clickhouse.ask(&sql).await?.lines() {
         clickhouse.ask(&format!("DROP TABLE {name} SYNC")).await?;

@@ -5,6 +5,11 @@ use std::{fmt, fs, path::Path};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
+use crate::stats::{Interval, median, paired_ratio};
+
+/// A figure has fallen if the whole confidence interval of its ratio to the one before lies below this.
+const FALLEN: f64 = 0.95;
+
 /// What was measured, once a round.
 #[derive(Clone, Debug)]
 pub struct Rounds {
@@ -20,8 +25,17 @@ pub enum Must {
     RatioAtMost(f64),
     AtLeast(f64),
     AtMost(f64),
+    /// Not to have fallen against another checkout, with which it was measured in turns.
+    NotFallen(Better),
     /// Nothing: it is shown for its own sake.
     Nothing,
+}
+
+/// Which of two values of a row is the better one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Better {
+    More,
+    Less,
 }
 
 /// One line of a figure.
@@ -40,25 +54,8 @@ pub struct Figure {
     pub name: &'static str,
     pub rows: Vec<Row>,
     pub notes: Vec<String>,
-}
-
-/// The middle value; that of two middle ones which is their mean. None of nothing is not a number.
-pub fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
-    match (sorted.len() / 2, sorted.len() % 2) {
-        (0, 0) => f64::NAN,
-        (middle, 0) => f64::midpoint(sorted[middle - 1], sorted[middle]),
-        (middle, _) => sorted[middle],
-    }
-}
-
-/// The smallest value that this share of all do not exceed (nearest rank).
-pub fn percentile(values: &[f64], share: f64) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
-    let rank = (sorted.len() as f64 * share).ceil() as usize;
-    sorted.get(rank.max(1) - 1).copied().unwrap_or(f64::NAN)
+    /// Whether the numbers mean anything: those of a short run do not.
+    pub is_judged: bool,
 }
 
 impl Row {
@@ -68,6 +65,16 @@ impl Row {
 
     pub fn beside(self, name: impl Into<String>, values: Vec<f64>) -> Self {
         Self { opponent: Some(Rounds { name: name.into(), values }), ..self }
+    }
+
+    /// How ours compares with another checkout's: over 1 is better. None where that is not asked, or not known.
+    pub fn comparison(&self) -> Option<Interval> {
+        let theirs = &self.opponent.as_ref()?.values;
+        match self.must {
+            Must::NotFallen(Better::More) => paired_ratio(&self.ours, theirs),
+            Must::NotFallen(Better::Less) => paired_ratio(theirs, &self.ours),
+            _ => None,
+        }
     }
 
     /// The median of the rounds' ratios where both sides were measured in turns, else the ratio of the medians.
@@ -88,6 +95,7 @@ impl Row {
             Must::RatioAtMost(bound) => Some(ratio <= bound),
             Must::AtLeast(bound) => Some(ours >= bound),
             Must::AtMost(bound) => Some(ours <= bound),
+            Must::NotFallen(_) => Some(self.comparison().is_some_and(|ratio| ratio.high >= FALLEN)),
             Must::Nothing => None,
         }
     }
@@ -100,22 +108,24 @@ impl Row {
                 "name": theirs.name, "median": median(&theirs.values), "rounds": theirs.values,
             })),
             "ratio": self.ratio(), "must": self.must.to_string(), "met": self.is_met(),
+            "comparison": self.comparison().map(|ratio| json!({
+                "ratio": ratio.middle, "low": ratio.low, "high": ratio.high,
+            })),
         })
     }
 }
 
 impl Figure {
     pub fn new(name: &'static str) -> Self {
-        Self { name, rows: Vec::new(), notes: Vec::new() }
+        Self { name, rows: Vec::new(), notes: Vec::new(), is_judged: true }
     }
 
     pub fn is_met(&self) -> bool {
-        self.rows.iter().all(|row| row.is_met() != Some(false))
+        !self.is_judged || self.rows.iter().all(|row| row.is_met() != Some(false))
     }
 
-    /// Keeps the figure as `target/bench/NAME.json`.
-    pub fn write(&self) -> Result<()> {
-        let folder = Path::new("target/bench");
+    /// Keeps the figure as `NAME.json` in this folder.
+    pub fn write(&self, folder: &Path) -> Result<()> {
         fs::create_dir_all(folder)?;
         let figure = json!({
             "figure": self.name, "rows": self.rows.iter().map(Row::to_json).collect::<Vec<_>>(),
@@ -139,6 +149,7 @@ impl fmt::Display for Must {
             Self::RatioAtMost(bound) => write!(f, "at most {bound} x"),
             Self::AtLeast(bound) => write!(f, "at least {}", number(*bound)),
             Self::AtMost(bound) => write!(f, "at most {}", number(*bound)),
+            Self::NotFallen(_) => write!(f, "not fallen below {FALLEN} x"),
             Self::Nothing => Ok(()),
         }
     }
@@ -152,11 +163,17 @@ impl fmt::Display for Figure {
             if let (Some(theirs), Some(ratio)) = (&row.opponent, row.ratio()) {
                 write!(f, " {}: {} = {ratio:.2} x", theirs.name, number(median(&theirs.values)))?;
             }
-            match row.is_met() {
+            if let Some(Interval { middle, low, high }) = row.comparison() {
+                write!(f, ", as good as {middle:.3} x ({low:.3} to {high:.3})")?;
+            }
+            match row.is_met().filter(|_| self.is_judged) {
                 Some(true) => writeln!(f, "   {}: met", row.must)?,
                 Some(false) => writeln!(f, "   {}: MISSED", row.must)?,
                 None => writeln!(f)?,
             }
+        }
+        if !self.is_judged {
+            writeln!(f, "  a short run: the numbers mean nothing, and nothing is judged")?;
         }
         self.notes.iter().try_for_each(|note| writeln!(f, "  {note}"))
     }
@@ -176,4 +193,47 @@ fn number(value: f64) -> String {
         grouped.push(digit);
     }
     grouped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(ours: &[f64], before: &[f64], better: Better) -> Row {
+        Row::new("figure", "unit", ours.to_vec(), Must::NotFallen(better)).beside("before", before.to_vec())
+    }
+
+    #[test]
+    fn a_figure_has_fallen_if_all_of_its_interval_lies_below() {
+        let before = [100.0, 101.0, 99.0, 100.0, 102.0];
+        let scaled = |factor: f64| before.map(|value| value * factor);
+        assert_eq!(row(&scaled(0.90), &before, Better::More).is_met(), Some(false));
+        assert_eq!(row(&scaled(0.97), &before, Better::More).is_met(), Some(true));
+        assert_eq!(row(&scaled(1.10), &before, Better::More).is_met(), Some(true));
+        // Of times, more is worse.
+        assert_eq!(row(&scaled(1.10), &before, Better::Less).is_met(), Some(false));
+        assert_eq!(row(&scaled(0.90), &before, Better::Less).is_met(), Some(true));
+    }
+
+    #[test]
+    fn noise_does_not_make_a_figure_fall() {
+        let noisy = row(&[50.0, 140.0, 80.0, 60.0], &[100.0, 100.0, 100.0, 100.0], Better::More);
+        assert!(noisy.comparison().is_some_and(|ratio| ratio.middle < FALLEN));
+        assert_eq!(noisy.is_met(), Some(true));
+    }
+
+    #[test]
+    fn a_figure_that_cannot_be_compared_is_not_met() {
+        assert_eq!(row(&[100.0], &[100.0], Better::More).is_met(), Some(false));
+        assert_eq!(row(&[100.0, 100.0], &[0.0, 0.0], Better::More).is_met(), Some(false));
+    }
+
+    #[test]
+    fn short_figures_are_not_judged() {
+        let mut figure = Figure::new("figure");
+        figure.rows.push(Row::new("row", "ms", vec![10.0], Must::AtMost(1.0)));
+        assert!(!figure.is_met());
+        figure.is_judged = false;
+        assert!(figure.is_met());
+    }
 }

@@ -14,7 +14,9 @@ use serde_json::json;
 use tests::runtime_api::{Function, Outcome};
 
 use crate::{
-    input::{Issuer, binary, bodies, envelope, with_id},
+    checkout::binary,
+    input::{Issuer, bodies, envelope, with_id},
+    plan::Plan,
     report::{Figure, Must, Row},
     stub::Stub,
 };
@@ -48,7 +50,7 @@ const DEFINITION: &[u8] =
     br#"{"name":"Message Delivery Rate","type":"gauge","formula":"(delivered / sent) * 100","unit":"percentage",
     "aggregation":"avg","dimensions":["campaignId","groupId"]}"#;
 
-pub async fn measure() -> Result<Figure> {
+pub async fn measure(plan: &Plan) -> Result<Figure> {
     let issuer = Issuer::new()?;
     let stub = Stub::start().await?;
     let real = issuer.environment(None, "https://clickhouse.example.test:8443");
@@ -57,7 +59,7 @@ pub async fn measure() -> Result<Figure> {
     for name in FUNCTIONS {
         functions.push((Starts::of(name, &issuer)?, Starts::of("hello", &issuer)?));
     }
-    for round in 0..=ROUNDS {
+    for round in 0..=plan.pick(ROUNDS, 1) {
         for (function, hello) in &mut functions {
             // Side by side, so that both meet the same moment of the machine.
             for process in [hello, function] {

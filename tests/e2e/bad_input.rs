@@ -35,6 +35,7 @@ async fn a_body_that_cannot_be_used_is_refused_with_its_reason() -> Result<()> {
     let gzip = ("content-encoding", "gzip");
     let packed = ("content-type", "application/gzip");
     let image = ("content-type", "image/png");
+    let long_key = "k".repeat(256);
     let cases = [
         ("broken JSON", vec![JSON], b"[{\"eventName\":\"a\"".to_vec(), 400, "invalid_json"),
         ("no JSON", vec![JSON], b"hello".to_vec(), 400, "invalid_json"),
@@ -50,7 +51,10 @@ async fn a_body_that_cannot_be_used_is_refused_with_its_reason() -> Result<()> {
         ("not gzip", vec![packed, gzip], b"[]".to_vec(), 400, "invalid_gzip"),
         ("unknown encoding", vec![JSON, ("content-encoding", "br")], b"[]".to_vec(), 415, "unsupported_encoding"),
         ("unknown type", vec![image], b"[]".to_vec(), 415, "unsupported_media_type"),
-        ("long key", vec![JSON, ("idempotency-key", "")], b"[]".to_vec(), 400, "invalid_idempotency_key"),
+        ("lines as JSON", vec![JSON], b"{\"eventName\":\"a\"}\n{\"eventName\":\"b\"}".to_vec(), 400, "invalid_body"),
+        ("empty key", vec![JSON, ("idempotency-key", "")], b"[]".to_vec(), 400, "invalid_idempotency_key"),
+        ("long key", vec![JSON, ("idempotency-key", &long_key)], b"[]".to_vec(), 400, "invalid_idempotency_key"),
+        ("key in Cyrillic", vec![JSON, ("idempotency-key", "ключ")], b"[]".to_vec(), 400, "invalid_idempotency_key"),
     ];
     for (name, headers, body, status, code) in cases {
         let (got, problem) = post(&account, &headers, body).await.context(name)?;
@@ -72,6 +76,27 @@ async fn a_body_that_is_not_utf_8_is_refused() -> Result<()> {
     Ok(())
 }
 
+/// Of plain text, the gateway replaces what is not UTF-8.
+#[tokio::test]
+async fn an_event_that_is_not_utf_8_is_never_stored_as_something_else() -> Result<()> {
+    let stack = Stack::shared().await;
+    let account = stack.account("damaged");
+    let cp1251 = b"\xf1\xea\xe8\xe4\xea\xe0";
+    let body =
+        [b"[{\"eventName\":\"a\"},{\"eventName\":\"b\",\"properties\":{\"text\":\"", &cp1251[..], b"\"}}]"].concat();
+    for kind in ["application/json", "text/plain"] {
+        let (status, answer) = post(&account, &[("content-type", kind)], body.clone()).await?;
+        let code = if status == 202 { &answer["errors"][0]["code"] } else { &answer["code"] };
+        assert_eq!(code, "invalid_utf8", "{kind}: {status} {answer}");
+    }
+    let line = [b"{\"eventName\":\"c\"}\n{\"eventName\":\"", &cp1251[..], b"\"}\n"].concat();
+    let (status, answer) = post(&account, &[("content-type", "application/x-ndjson")], line).await?;
+    assert_eq!((status, &answer["errors"][0]["code"]), (202, &json!("invalid_json")), "{answer}");
+    account.until_total(1, &[("eventName", "c")]).await?;
+    assert_eq!(account.total(&[("eventName", "b")]).await?, 0);
+    Ok(())
+}
+
 #[tokio::test]
 async fn bad_events_are_named_and_kept_while_their_neighbours_are_stored() -> Result<()> {
     let stack = Stack::shared().await;
@@ -90,7 +115,10 @@ async fn bad_events_are_named_and_kept_while_their_neighbours_are_stored() -> Re
         ("{\"eventName\":\"b\",\"timestamp\":4102444800000}".to_owned(), "timestamp_in_future", "/timestamp"),
         ("{\"eventName\":\"b\",\"eventId\":\"no-time\"}".to_owned(), "timestamp_required", "/timestamp"),
         ("{\"eventName\":\"b\",\"properties\":{\"t\":\"\\ud83d\"}}".to_owned(), "invalid_string", "/properties/t"),
-        ("{\"eventName\":\"b\",\"accountId\":\"other\"}".to_owned(), "unknown_field", "/accountId"),
+        ("{\"eventName\":\"b\",\"accountId\":\"other\"}".to_owned(), "account_mismatch", "/accountId"),
+        ("{\"eventName\":\"b\",\"colour\":1}".to_owned(), "unknown_field", "/colour"),
+        ("{\"eventName\":\"b\",\"\\ud83d\":1}".to_owned(), "invalid_string", ""),
+        ("{\"eventName\":\"b\",\"context\":{\"ip\":\"x\"}}".to_owned(), "invalid_ip", "/context/ip"),
     ];
     let good = "{\"eventName\":\"good\",\"properties\":{\"kept\":true}}";
     let events: Vec<&str> = bad.iter().flat_map(|(event, _, _)| [good, event.as_str()]).collect();
@@ -118,7 +146,7 @@ async fn bad_events_are_named_and_kept_while_their_neighbours_are_stored() -> Re
 async fn a_broken_line_of_ndjson_costs_only_itself() -> Result<()> {
     let stack = Stack::shared().await;
     let account = stack.account("lines");
-    let body = "{\"eventName\":\"a\"}\n{\"eventName\":\n\n{\"eventName\":\"a\"}\n";
+    let body = "\u{FEFF}{\"eventName\":\"a\"}\n{\"eventName\":\n\n{\"eventName\":\"a\"}\n";
     let (status, verdict) = post(&account, &[("content-type", "application/x-ndjson")], body).await?;
     assert_eq!((status, &verdict["accepted"], &verdict["rejected"]), (202, &json!(2), &json!(1)), "{verdict}");
     assert_eq!(verdict["errors"][0]["pointer"], "/1");

@@ -7,17 +7,98 @@ use serde_json::{Value, json};
 use tests::stack::Stack;
 
 const TEMPLATE: &str = include_str!("../../template.yaml");
+const OPERATIONS: &str = include_str!("../../docs/operations.md");
 const WORKSPACE: &str = include_str!("../../Cargo.toml");
 
+/// The blocks of the template's resources.
+fn resources() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let resources = TEMPLATE.split_once("\nResources:\n").map_or("", |(_, rest)| rest);
+    let resources = resources.split_once("\nOutputs:\n").map_or(resources, |(resources, _)| resources);
+    let starts: Vec<usize> = std::iter::once(0)
+        .chain(resources.match_indices("\n  ").map(|(at, _)| at + 1))
+        .filter(|at| resources[*at + 2..].starts_with(char::is_alphabetic))
+        .collect();
+    let ends = starts.iter().skip(1).copied().chain([resources.len()]).collect::<Vec<_>>();
+    starts.into_iter().zip(ends).filter_map(|(start, end)| resources[start..end].trim_start().split_once(":\n"))
+}
+
 #[test]
-fn every_route_is_in_the_template_and_served_by_watch() {
-    assert_eq!(TEMPLATE.matches("Type: HttpApi,").count(), ROUTES.len());
+fn every_route_is_served_by_its_function_in_the_template_and_by_watch() {
+    let functions: Vec<(&str, &str)> =
+        resources().filter(|(_, block)| block.contains("Type: AWS::Serverless::Function\n")).collect();
+    let mut events = 0;
     for route in &ROUTES {
-        let event = format!("Method: {}, Path: \"{}\" }}", route.method, route.path);
-        assert!(TEMPLATE.contains(&event), "{event}");
         let code = format!("CodeUri: target/lambda/{}\n", route.function);
-        assert!(TEMPLATE.contains(&code), "{code}");
-        assert!(WORKSPACE.contains(&format!("\"{}\"", route.path)), "{} is not routed by watch", route.path);
+        let serving: Vec<&str> =
+            functions.iter().map(|(_, block)| *block).filter(|block| block.contains(&code)).collect();
+        let [block] = serving.as_slice() else { panic!("{} functions run {}", serving.len(), route.function) };
+        let event = format!(
+            "Type: HttpApi, Properties: {{ ApiId: !Ref Api, Method: {}, Path: \"{}\" }}",
+            route.method, route.path
+        );
+        assert_eq!(block.matches(&event).count(), 1, "{} {} is not {}'s", route.method, route.path, route.function);
+        events += 1;
+        let (_, watched) =
+            WORKSPACE.split_once(&format!("\"{}\" = [", route.path)).expect("the path is routed by watch");
+        let watched = watched.split(']').next().unwrap_or_default();
+        let served = format!("{{ function = \"{}\", method = \"{}\" }}", route.function, route.method);
+        assert!(watched.contains(&served), "{served} is not among {watched}");
+    }
+    assert_eq!(TEMPLATE.matches("Type: HttpApi,").count(), events, "the template has routes that nobody knows");
+    let (_, router) = WORKSPACE.split_once("[workspace.metadata.lambda.watch.router]").expect("there is a router");
+    let router = router.split("\n[").next().unwrap_or_default();
+    assert_eq!(router.matches("function = ").count(), events, "watch has routes that nobody knows");
+}
+
+#[tokio::test]
+async fn every_deployed_route_calls_its_function() -> Result<()> {
+    let stack = Stack::shared().await;
+    let api = stack.setting("API_URL");
+    let api = api.rsplit('/').next().context("the address names the API")?;
+    let gateway = async |path: &str| -> Result<Value> {
+        let request = reqwest::Client::new().get(format!("{}/v2/apis/{api}/{path}", stack.setting("AWS_ENDPOINT_URL")));
+        let signed = "AWS4-HMAC-SHA256 Credential=test/20261124/us-east-1/apigateway/aws4_request, SignedHeaders=host, \
+                      Signature=0";
+        Ok(request.header("authorization", signed).send().await?.error_for_status()?.json().await?)
+    };
+    let (routes, integrations) = (gateway("routes").await?, gateway("integrations").await?);
+    let items = |page: &Value| page["items"].as_array().cloned().unwrap_or_default();
+    assert_eq!(items(&routes).len(), ROUTES.len(), "{routes}");
+    for route in &ROUTES {
+        let key = format!("{} {}", route.method, route.path);
+        let deployed = items(&routes).into_iter().find(|deployed| deployed["routeKey"] == key).context(key.clone())?;
+        let target = deployed["target"].as_str().unwrap_or_default().trim_start_matches("integrations/").to_owned();
+        let called = items(&integrations).into_iter().find(|integration| integration["integrationId"] == target);
+        let called = called.with_context(|| target.clone())?["integrationUri"].to_string().to_lowercase();
+        // The stack names functions by their resources: TrackEvent of analytics is analytics-TrackEvent-….
+        let name = format!("-{}-", route.function.replace('-', ""));
+        assert!(called.contains(&name), "{key} calls {called}");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_signal_has_its_alarm() {
+    let (_, table) = OPERATIONS.split_once("| Signal |").expect("there is a table of signals");
+    let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+    let alarms: Vec<&str> =
+        resources().filter(|(_, block)| block.contains("Type: AWS::CloudWatch::Alarm")).map(|(name, _)| name).collect();
+    assert!(rows.len() >= 9 && alarms.len() >= rows.len(), "{} signals, {} alarms", rows.len(), alarms.len());
+    for row in &rows {
+        assert!(alarms.iter().any(|alarm| row.contains(&format!("`{alarm}`"))), "no alarm: {row}");
+    }
+    for alarm in alarms {
+        assert!(rows.iter().any(|row| row.contains(&format!("`{alarm}`"))), "{alarm} is not among the signals");
+    }
+}
+
+#[test]
+fn what_a_schedule_calls_is_not_tried_again_behind_our_back() {
+    let scheduled: Vec<_> = resources().filter(|(_, block)| block.contains("Type: ScheduleV2")).collect();
+    assert!(!scheduled.is_empty());
+    for (name, block) in scheduled {
+        assert!(block.contains("EventInvokeConfig: { MaximumRetryAttempts: 0,"), "{name}");
+        assert!(block.contains("RetryPolicy: { MaximumRetryAttempts: 0,"), "{name}");
     }
 }
 

@@ -19,6 +19,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tests::{
     gateway, pipeline,
+    runtime_api::Outcome,
     sqs::Queue,
     stack::{Account, PATIENCE, Stack, eventually},
 };
@@ -133,12 +134,12 @@ async fn poison_is_set_aside_with_its_reason_and_holds_up_nobody() -> Result<()>
     let events = Queue::at(stack.setting("EVENTS_QUEUE_URL"))?;
     let dead_letters = Queue::at(stack.setting("DEAD_LETTER_QUEUE_URL"))?;
     let good: Vec<String> = (0..3).map(|number| sealed(&account.id, number, "{}")).collect::<Result<_>>()?;
-    let from_later = format!("Ag{}", &good[0][2..]);
+    let from_later = format!("Aw{}", &good[0][2..]);
     let poison = BTreeMap::from([
         (format!("{{\"what\": \"坏消息\", \"for\": \"{}\"}}", bad_account.id), "not base64"),
         (good[1][..good[1].len() / 8 * 4].to_owned(), "not a"),
-        (from_later, "sealed by a version this one doesn't know: 2"),
-        (sealed(&bad_account.id, 0, r#"{"text":"#)?, "properties of 0"),
+        (from_later, "sealed by a version this one doesn't know: 3"),
+        (sealed(&bad_account.id, 0, r#"{"text":"#)?, "properties that are no JSON object"),
     ]);
     let bodies: Vec<String> = poison.keys().cloned().collect();
     let mixed = [bodies[0].clone(), good[0].clone(), bodies[1].clone(), good[1].clone(), bodies[2].clone()];
@@ -186,9 +187,8 @@ pub fn sealed(account_id: &str, number: u32, properties: &str) -> Result<String>
         event_type: "message".into(),
         event_name: "message_sent".into(),
         event_id: number.to_string().into(),
-        session_id: "".into(),
-        user_id: "".into(),
-        properties,
+        properties: properties.into(),
+        ..SealedEvent::default()
     };
     let account_id = account_id.into();
     let batch = SealedBatch { account_id, received_at: now, events: vec![event], ..SealedBatch::default() };
@@ -227,6 +227,39 @@ async fn rejected_events_are_kept_with_their_reason_once() -> Result<()> {
     ensure!(first["code"] == "invalid_type" && first["pointer"] == "/eventName", "{first}");
     ensure!(first["event"].as_str().is_some_and(|event| event.contains("kept as it came")), "{first}");
     ensure!(second["code"] == "timestamp_required" && second["eventName"] == "link_clicked", "{second}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_call_of_well_packed_events_is_answered_in_time_and_stored_by_and_by() -> Result<()> {
+    let stack = Stack::shared().await;
+    let (large, small) = (stack.account("packed"), stack.account("packed-neighbour"));
+    let properties = json!({"text": "x".repeat(700_000)}).to_string();
+    let mut waiting: Vec<String> =
+        (0..130).map(|number| sealed(&large.id, number, &properties)).collect::<Result<_>>()?;
+    waiting.push(sealed(&small.id, 0, "{}")?);
+    let database = stack.setting("CLICKHOUSE_DATABASE");
+    let mut store = pipeline::store_events(&stack, &stack.setting("CLICKHOUSE_URL"), &database).await?;
+    let mut calls = 0;
+    while !waiting.is_empty() {
+        let began = Instant::now();
+        let messages = waiting.iter().enumerate().map(|(number, body)| (number.to_string(), body.as_str()));
+        let Outcome::Response(answer) = store.invoke(pipeline::sqs_event(messages)).await? else {
+            anyhow::bail!("no answer")
+        };
+        ensure!(began.elapsed() < Duration::from_secs(18), "answered after {:?}", began.elapsed());
+        let answer: Value = serde_json::from_slice(&answer)?;
+        let again = answer["batchItemFailures"].as_array().context("failures")?;
+        let again: Vec<usize> = again.iter().filter_map(|one| one["itemIdentifier"].as_str()?.parse().ok()).collect();
+        ensure!(again.len() < waiting.len(), "nothing was stored");
+        if calls == 0 {
+            ensure!(!again.is_empty() && !again.contains(&130), "{} messages come again", again.len());
+            ensure!(small.total(&[]).await? == 1, "the neighbour waits for nobody");
+        }
+        waiting = again.into_iter().map(|number| waiting[number].clone()).collect();
+        calls += 1;
+    }
+    ensure!(large.total(&[]).await? == 130, "after {calls} calls");
     Ok(())
 }
 

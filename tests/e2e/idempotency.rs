@@ -54,6 +54,21 @@ async fn the_same_request_gets_the_first_answer_again() -> Result<()> {
     other_account.until_total(3, &[]).await
 }
 
+/// Put one after the other with `#` between, the parts of both requests read the same.
+#[tokio::test]
+async fn accounts_whose_names_hold_number_signs_share_no_answer() -> Result<()> {
+    let stack = Stack::shared().await;
+    let account = stack.account("sign");
+    let longer = Account { stack: &stack, id: format!("{}#track-events", account.id) };
+    let body = nameless("sign");
+    for (account, key) in [(&account, "track-events#k"), (&longer, "k")] {
+        let answer = send(account, key, &body).await?;
+        ensure!(answer.status() == StatusCode::ACCEPTED && !answer.headers().contains_key("idempotency-replayed"));
+    }
+    account.until_total(3, &[]).await?;
+    longer.until_total(3, &[]).await
+}
+
 #[tokio::test]
 async fn of_requests_at_the_same_moment_one_is_done() -> Result<()> {
     let stack = Stack::shared().await;

@@ -5,10 +5,16 @@ mod bad_input;
 mod contract;
 mod exactness;
 mod faults;
+mod filters;
 mod idempotency;
 mod ingest;
+mod limits;
 mod live;
 mod metrics;
 mod migrations;
+#[cfg(feature = "slow")]
+mod neighbours;
 mod permissions;
+mod samples;
 mod search;
+mod security;

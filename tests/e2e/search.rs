@@ -111,9 +111,8 @@ async fn gives_back_what_was_sent_and_what_was_added() -> Result<()> {
     let event = &found["events"][0];
     assert_eq!(event["properties"], properties);
     assert_eq!(event["eventType"], "message");
-    assert_eq!(event["locale"], "zh-CN");
-    assert_eq!(event["userAgent"], "sender/1.0");
-    assert_eq!(event["ip"], "127.0.0.1");
+    assert_eq!(event["accountId"], account.id);
+    assert_eq!(event["context"], json!({"ip": "127.0.0.1", "userAgent": "sender/1.0", "locale": "zh-CN"}));
     let skew = event["clockSkewMs"].as_i64().context("a skew was measured")?;
     assert!((90_000..150_000).contains(&skew), "{skew}");
     Ok(())

@@ -1,6 +1,8 @@
 //! The stations of an event's path as processes that a test holds in its hands: `track-events`, which seals what it is
 //! sent, `store-events`, which stores what was sealed, and `stream-events`, which shows it.
 
+use std::path::Path;
+
 use anyhow::Result;
 use serde_json::{Value, json};
 
@@ -33,8 +35,14 @@ pub async fn track_events(stack: &Stack, aws_url: &str, queue_url: &str) -> Resu
 /// If it does not start.
 pub async fn store_events(stack: &Stack, clickhouse_url: &str, database: &str) -> Result<Function> {
     let own = [("CLICKHOUSE_URL", clickhouse_url), ("CLICKHOUSE_DATABASE", database)];
-    let shared =
-        ["AWS_ENDPOINT_URL", "DEAD_LETTER_QUEUE_URL", "LIVE_QUEUE_URL", "CONNECTIONS_TABLE", "CLICKHOUSE_USER"];
+    let shared = [
+        "AWS_ENDPOINT_URL",
+        "DEAD_LETTER_QUEUE_URL",
+        "LIVE_QUEUE_URL",
+        "CONNECTIONS_TABLE",
+        "ROLLUPS_TABLE",
+        "CLICKHOUSE_USER",
+    ];
     start(stack, "store-events", &shared, &own).await
 }
 
@@ -43,6 +51,14 @@ pub async fn store_events(stack: &Stack, clickhouse_url: &str, database: &str) -
 /// # Errors
 /// If it does not start.
 pub async fn stream_events(stack: &Stack, aws_url: &str) -> Result<Function> {
+    stream_events_with(stack, &[("AWS_ENDPOINT_URL", aws_url)]).await
+}
+
+/// As [`stream_events`], with settings of the test's own.
+///
+/// # Errors
+/// If it does not start.
+pub async fn stream_events_with(stack: &Stack, own: &[(&str, &str)]) -> Result<Function> {
     let shared = [
         "LIVE_QUEUE_URL",
         "CONNECTIONS_TABLE",
@@ -55,8 +71,43 @@ pub async fn stream_events(stack: &Stack, aws_url: &str) -> Result<Function> {
         "JWT_ISSUER",
         "JWT_AUDIENCE",
         "JWT_KEYS",
+        "AWS_ENDPOINT_URL",
     ];
-    start(stack, "stream-events", &shared, &[("AWS_ENDPOINT_URL", aws_url)]).await
+    start(stack, "stream-events", &shared, own).await
+}
+
+/// Any function of the stack, with all settings that functions have, and with a log of its own.
+///
+/// # Errors
+/// If it does not start.
+pub async fn function(stack: &Stack, name: &str, own: &[(&str, &str)], log: Option<&Path>) -> Result<Function> {
+    const ALL: [&str; 20] = [
+        "AWS_ENDPOINT_URL",
+        "AWS_REGION",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "EVENTS_QUEUE_URL",
+        "DEAD_LETTER_QUEUE_URL",
+        "LIVE_QUEUE_URL",
+        "LIVE_URL",
+        "SOCKETS_URL",
+        "CONNECTIONS_TABLE",
+        "IDEMPOTENCY_TABLE",
+        "METRICS_TABLE",
+        "ROLLUPS_TABLE",
+        "RETENTION_DAYS",
+        "CLICKHOUSE_URL",
+        "CLICKHOUSE_USER",
+        "CLICKHOUSE_DATABASE",
+        "JWT_ISSUER",
+        "JWT_AUDIENCE",
+        "JWT_KEYS",
+    ];
+    let settings: Vec<(&str, String)> = ALL.iter().map(|key| (*key, stack.setting(key))).collect();
+    let mut environment = vec![("LOG_LEVEL", "trace")];
+    environment.extend(settings.iter().map(|(key, value)| (*key, value.as_str())));
+    environment.extend(own);
+    Function::start_with_log(&stack.function(name), &environment, log).await
 }
 
 async fn start(stack: &Stack, name: &str, settings: &[&'static str], own: &[(&str, &str)]) -> Result<Function> {

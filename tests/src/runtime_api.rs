@@ -4,6 +4,7 @@
 
 use std::{
     convert::Infallible,
+    fs::OpenOptions,
     path::{Path, PathBuf},
     process::Stdio,
     sync::{
@@ -56,6 +57,7 @@ struct Shared {
 pub struct Function {
     binary: PathBuf,
     environment: Vec<(String, String)>,
+    log: Option<PathBuf>,
     invocations: mpsc::UnboundedSender<Invocation>,
     ready: mpsc::UnboundedReceiver<Instant>,
     ids: AtomicU64,
@@ -71,6 +73,14 @@ impl Function {
     /// # Errors
     /// If it cannot be started.
     pub async fn start(binary: &Path, environment: &[(&str, &str)]) -> Result<Self> {
+        Self::start_with_log(binary, environment, None).await
+    }
+
+    /// The same, with a file that its log is appended to.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub async fn start_with_log(binary: &Path, environment: &[(&str, &str)], log: Option<&Path>) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
         let (invocations, waiting) = mpsc::unbounded_channel();
@@ -89,10 +99,11 @@ impl Function {
         let environment: Vec<(String, String)> =
             environment.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let started = Instant::now();
-        let child = spawn(binary, &environment, port)?;
+        let child = spawn(binary, &environment, port, log)?;
         Ok(Self {
             binary: binary.to_owned(),
             environment,
+            log: log.map(Path::to_owned),
             invocations,
             ready,
             ids: AtomicU64::new(1),
@@ -160,7 +171,7 @@ impl Function {
         self.kill().await.ok();
         while self.ready.try_recv().is_ok() {}
         self.started = Instant::now();
-        self.child = spawn(&self.binary, &self.environment, self.port)?;
+        self.child = spawn(&self.binary, &self.environment, self.port, self.log.as_deref())?;
         Ok(())
     }
 }
@@ -171,8 +182,12 @@ impl Drop for Function {
     }
 }
 
-fn spawn(binary: &Path, environment: &[(String, String)], port: u16) -> Result<Child> {
+fn spawn(binary: &Path, environment: &[(String, String)], port: u16, log: Option<&Path>) -> Result<Child> {
     let name = binary.file_name().context("a binary has a name")?;
+    let log = || match log {
+        Some(log) => Ok::<_, std::io::Error>(OpenOptions::new().create(true).append(true).open(log)?.into()),
+        None => Ok(Stdio::null()),
+    };
     Command::new(binary)
         .env_clear()
         .env("AWS_LAMBDA_RUNTIME_API", format!("127.0.0.1:{port}"))
@@ -181,8 +196,8 @@ fn spawn(binary: &Path, environment: &[(String, String)], port: u16) -> Result<C
         .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")
         .envs(environment.iter().map(|(key, value)| (key, value)))
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stdout(log()?)
+        .stderr(log()?)
         .kill_on_drop(true)
         .spawn()
         .with_context(|| format!("{} does not start", binary.display()))

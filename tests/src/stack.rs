@@ -173,6 +173,19 @@ impl Account<'_> {
         Ok(found)
     }
 
+    /// Asks for metrics by `POST /api/query`.
+    ///
+    /// # Errors
+    /// If the answer is not 200.
+    pub async fn query(&self, body: &Value) -> Result<Value> {
+        let request = self.stack.post("/api/query").bearer_auth(self.token(Role::Viewer)).json(body);
+        let answer = request.send().await?;
+        let status = answer.status();
+        let answer: Value = answer.json().await?;
+        ensure!(status == StatusCode::OK, "{status} {answer}");
+        Ok(answer)
+    }
+
     /// How many events match.
     ///
     /// # Errors
@@ -225,6 +238,15 @@ static KEY: LazyLock<EncodingKey> = LazyLock::new(|| {
     let path = environment.required("SIGNING_KEY").expect("the stack's settings are in the environment");
     EncodingKey::from_ec_pem(&std::fs::read(path).expect("the stack's key can be read")).expect("is a P-256 key")
 });
+
+/// The key that the stack trusts.
+///
+/// # Panics
+/// If the stack's settings are not in the environment.
+#[must_use]
+pub fn signing_key() -> &'static EncodingKey {
+    &KEY
+}
 
 /// A token signed by the stack's key, valid unless `claims` say otherwise.
 ///

@@ -1,6 +1,6 @@
 import AxeBuilder from "@axe-core/playwright";
 import { type Page, expect, test } from "@playwright/test";
-import { Account, type Event, kill, token } from "./stack";
+import { Account, type Event, kill, token, visit } from "./stack";
 
 const CAMPAIGNS = ["春季促销", "весна", "spring"];
 
@@ -70,7 +70,7 @@ async function equalsApi(page: Page, account: Account, scope: object, sent: numb
 
 test("numbers are those of the API, and move without a reload", async ({ page }) => {
   const account = new Account("web-numbers");
-  await page.goto(account.page);
+  await visit(page, account);
   await isLive(page);
   expect(page.url()).not.toContain("token");
   await account.send(evening(40));
@@ -94,7 +94,7 @@ test("a connection that breaks heals by itself, and nothing is missed", async ({
   const account = new Account("web-broken");
   const open: { close(): Promise<void> }[] = [];
   let isDown = false;
-  await page.routeWebSocket(/\/ws\?/, (socket) => {
+  await page.routeWebSocket(/\/ws$/, (socket) => {
     if (isDown) {
       void socket.close({ code: 1011 });
       return;
@@ -108,7 +108,7 @@ test("a connection that breaks heals by itself, and nothing is missed", async ({
     await route.continue();
   });
   const one = (id: string): Event => ({ eventName: "message_sent", eventId: id, timestamp: Date.now(), properties: { campaignId: "c", text: id } });
-  await page.goto(account.page);
+  await visit(page, account);
   await isLive(page);
   await account.send([one("before")]);
   const ticker = page.getByTestId("ticker");
@@ -140,7 +140,7 @@ test("what came before anybody looked is there", async ({ page }) => {
   await account.send(names.map(({ id, campaignId }, at) => ({
     eventName: "message_sent", eventId: id, timestamp: Date.now() - 60_000 + at, properties: { campaignId, text: id },
   })));
-  await page.goto(account.page);
+  await visit(page, account);
   const shown = page.getByTestId("ticker").locator("[data-event-id]");
   const ids = () => shown.evaluateAll((items) => items.map((item) => item.getAttribute("data-event-id")));
   await expect.poll(ids).toEqual(names.map(({ id }) => id).reverse());
@@ -151,7 +151,7 @@ test("what came before anybody looked is there", async ({ page }) => {
 test("after the function that streams was killed, numbers are right again", async ({ page }) => {
   test.skip(process.platform !== "linux", "finds the processes in /proc");
   const account = new Account("web-killed");
-  await page.goto(account.page);
+  await visit(page, account);
   await isLive(page);
   await account.send(evening(10));
   await equalsApi(page, account, { period: "24h" }, 30);
@@ -194,7 +194,7 @@ for (const { name, scheme, locale, width } of [
     const broken: string[] = [];
     page.on("console", (message) => message.type() === "error" && broken.push(message.text()));
     page.on("pageerror", (error) => broken.push(String(error)));
-    await page.goto(account.page);
+    await visit(page, account);
     await isLive(page);
     await expect(page.getByTestId("tile-sent")).toHaveAttribute("data-value", "60");
     await expect(page.locator("html")).toHaveAttribute("lang", locale === "zh-CN" ? /^zh/ : /^en/);

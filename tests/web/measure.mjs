@@ -1,8 +1,11 @@
 // Opens the page several times, each in a fresh profile, and prints what was transferred and when the first number was there.
+// A token in the URL's fragment is that of somebody who has signed in before, so that nobody is asked.
 // Usage: measure.mjs URL ROUNDS, with a Chromium in BROWSER
 import { chromium } from "@playwright/test";
 
-const [url, rounds] = process.argv.slice(2);
+const [link, rounds] = process.argv.slice(2);
+const [url, fragment] = link.split("#");
+const token = new URLSearchParams(fragment).get("token");
 const { BROWSER } = process.env;
 const browser = await chromium.launch({
   ...(BROWSER && { executablePath: BROWSER }),
@@ -11,6 +14,7 @@ const browser = await chromium.launch({
 
 async function visit() {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
+  if (token) await context.addInitScript((kept) => sessionStorage.setItem("analytics.token", kept), token);
   const page = await context.newPage();
   const network = await context.newCDPSession(page);
   let bytes = 0;

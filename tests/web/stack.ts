@@ -1,6 +1,7 @@
 // The running stack, as the tests see it.
 import { createPrivateKey, randomBytes, sign } from "node:crypto";
 import { readFileSync, readdirSync } from "node:fs";
+import type { Page } from "@playwright/test";
 
 function setting(name: string): string {
   const value = process.env[name];
@@ -26,6 +27,12 @@ export interface Event {
   properties?: Record<string, unknown>;
 }
 
+/** The page, signed in by a link as somebody who may read. */
+export async function visit(page: Page, account: Account): Promise<void> {
+  await page.goto(account.page);
+  await page.getByTestId("link-accept").click();
+}
+
 /** An account that no other test uses. */
 export class Account {
   readonly id: string;
@@ -38,7 +45,7 @@ export class Account {
     return token({ accountId: this.id, role, ...more });
   }
 
-  /** The page, signed in as somebody who may read. */
+  /** A link to the page with a token of somebody who may read. */
   get page(): string {
     return `${setting("API_URL")}/#token=${this.token("viewer")}`;
   }

@@ -13,6 +13,6 @@ pub async fn handle(app: &App, request: Request) -> Result<Reply, ApiError> {
     let principal = app.verifier.authorize(&request, Operation::CreateMetric, (app.now)()).await?;
     let body = Incoming::new(&request).object()?;
     let defined = define(app, &principal.account_id, &body).await?;
-    let place = format!("/api/metrics/{}", defined.metric.id);
+    let place = format!("/api/metrics/{}", defined.metric.metric_id);
     created(&defined, &place, defined.metric.version)
 }

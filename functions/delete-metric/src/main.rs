@@ -7,6 +7,6 @@ use lambda_http::Error;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::start(&environment);
-    let app = App::from_lookup(&environment)?;
+    let app = App::to_read(&environment)?;
     analytics_http::serve(|request| delete_metric::handle(&app, request)).await
 }

@@ -56,7 +56,7 @@ impl App {
     pub fn from_lookup(lookup: &impl Lookup) -> Result<Self, ConfigError> {
         let sdk = aws::sdk_config(lookup)?;
         Ok(Self {
-            warehouse: EventWarehouse::from_lookup(lookup)?,
+            warehouse: EventWarehouse::to_read(lookup)?,
             queue: Queue::new(analytics_messaging::client(&sdk), lookup.required("EVENTS_QUEUE_URL")?),
             answers: AnswerTable::new(analytics_dynamo::client(&sdk), lookup.required("IDEMPOTENCY_TABLE")?),
         })

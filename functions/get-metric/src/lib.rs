@@ -14,5 +14,5 @@ pub async fn handle(app: &App, request: Request) -> Result<Reply, ApiError> {
     let id = Incoming::new(&request).path_parameter("id")?;
     let (metrics, _) = app.metrics(&principal.account_id).await?;
     let metric = built_in_or_own(&metrics, &id)?;
-    Ok(with_version(json(&MetricOut::new(metric, &metrics))?, metric.version))
+    Ok(with_version(json(&MetricOut::new(metric, &metrics, &principal.account_id))?, metric.version))
 }

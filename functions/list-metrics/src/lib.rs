@@ -2,22 +2,16 @@
 
 use analytics_domain::access::Operation;
 use analytics_http::{ApiError, Incoming, Reply, json};
-use analytics_metrics::{App, MetricOut};
+use analytics_metrics::{App, list};
 use lambda_http::Request;
-use serde::Serialize;
 
-#[derive(Serialize)]
-struct Metrics {
-    metrics: Vec<MetricOut>,
-}
-
-/// Lists all metrics, the account's own first. There are at most 518, so they come in one page.
+/// Lists a page of metrics, the account's own first.
 ///
 /// # Errors
-/// If the request may not, or the table does not answer.
+/// If the request may not or makes no sense, or the table does not answer.
 pub async fn handle(app: &App, request: Request) -> Result<Reply, ApiError> {
     let principal = app.verifier.authorize(&request, Operation::ListMetrics, (app.now)()).await?;
-    Incoming::new(&request).no_parameters()?;
+    let parameters = Incoming::new(&request).query();
     let (metrics, _) = app.metrics(&principal.account_id).await?;
-    json(&Metrics { metrics: metrics.all().map(|metric| MetricOut::new(metric, &metrics)).collect() })
+    json(&list(&metrics, &principal.account_id, &parameters)?)
 }

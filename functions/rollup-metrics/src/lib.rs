@@ -1,28 +1,45 @@
 //! Every minute: stored buckets are computed for what has changed.
 //!
-//! Each call works for most of a minute as long as events arrive, and ends at once when nothing has changed. Whatever it is
-//! cut off from is found undone by the next one: a bucket counts as computed only after all of its series are stored.
+//! Which accounts have work is noted in a table. ClickHouse is asked about those only and, where nobody has work, not at all. A
+//! call works for most of a minute as long as events arrive. Calls may work side by side, on different accounts. What a call is
+//! cut off from is found undone by a later one: a bucket counts as computed only after all of its series are stored, and the
+//! claim on its account runs out.
 
-mod pass;
+mod account;
+mod due;
+mod plan;
+mod roller;
+mod schedule;
+mod sweep;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
-use analytics_dynamo::{MetricTable, TableError};
+use analytics_dynamo::{MetricTable, TableError, WorkTable};
 use analytics_platform::{
     aws,
     config::{ConfigError, Lookup},
 };
 use analytics_warehouse::{EventWarehouse, WarehouseError};
 use serde::Serialize;
+use serde_json::Value;
 
-use pass::Ended;
+use roller::Rollups;
+use schedule::{Ended, Schedule, Who};
 
 /// What the function is made of.
 pub struct App {
     pub table: MetricTable,
+    pub work: WorkTable,
     pub warehouse: EventWarehouse,
     /// How long one call works at most.
     pub patience: Duration,
+    /// How long it works on one account before the others have their turn.
+    pub share: Duration,
+    /// How long a claim on an account outlives a process that has died. It is renewed in the first seventh, and the rest is
+    /// longer than a statement may take.
+    pub lease: Duration,
     /// Time between two looks at what has changed.
     pub pause: Duration,
     /// Time from a bucket's end, and without anything new in it, until it is computed: most of its events have come by then.
@@ -36,12 +53,9 @@ pub struct App {
     pub now: fn() -> i64,
 }
 
-/// How long one statement may take beyond a call's patience.
-const SLACK_MILLIS: i64 = 60_000;
-
 impl App {
-    /// Reads `METRICS_TABLE`, `ROLLUP_SECONDS` (50), `ROLLUP_PAUSE_SECONDS` (2), and the keys of [`aws::sdk_config`] and
-    /// [`EventWarehouse::from_lookup`].
+    /// Reads `METRICS_TABLE`, `ROLLUPS_TABLE`, `ROLLUP_SECONDS` (50), `ROLLUP_PAUSE_SECONDS` (2), and the keys of
+    /// [`aws::sdk_config`] and [`EventWarehouse::from_lookup`].
     ///
     /// # Errors
     /// Names the key that is missing or wrong.
@@ -49,9 +63,12 @@ impl App {
         let seconds = |key, usual| lookup.parsed(key, usual, "a number of seconds").map(Duration::from_secs);
         let tables = analytics_dynamo::client(&aws::sdk_config(lookup)?);
         Ok(Self {
-            table: MetricTable::new(tables, lookup.required("METRICS_TABLE")?),
+            table: MetricTable::new(tables.clone(), lookup.required("METRICS_TABLE")?),
+            work: WorkTable::new(tables, lookup.required("ROLLUPS_TABLE")?),
             warehouse: EventWarehouse::from_lookup(lookup)?,
             patience: seconds("ROLLUP_SECONDS", 50)?,
+            share: Duration::from_secs(15),
+            lease: Duration::from_secs(70),
             pause: seconds("ROLLUP_PAUSE_SECONDS", 2)?,
             delay: Duration::from_millis(1_500),
             tick_events: 2_000,
@@ -59,6 +76,20 @@ impl App {
             now: analytics_platform::now_millis,
         })
     }
+
+    fn lease(&self) -> i64 {
+        millis(self.lease)
+    }
+
+    /// Milliseconds beyond a deadline until which statements of begun buckets may begin. With a statement's own time, the
+    /// function's time-out is later still.
+    fn grace(&self) -> i64 {
+        millis(self.share)
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Why buckets were not computed.
@@ -68,55 +99,120 @@ pub enum RollupError {
     Table(#[from] TableError),
     #[error(transparent)]
     Warehouse(#[from] WarehouseError),
+    /// Nothing is lost: fewer buckets are computed at once next time.
+    #[error("computing some buckets takes longer than one call has")]
+    CutOff,
+}
+
+impl RollupError {
+    /// Whether ClickHouse itself may be down.
+    const fn is_of_the_store(&self) -> bool {
+        matches!(
+            self,
+            Self::Warehouse(WarehouseError::Unavailable(_) | WarehouseError::TimedOut(_) | WarehouseError::Unfit(_))
+        )
+    }
+}
+
+/// What a call is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// The schedule: accounts of which work is noted.
+    Routine,
+    /// All accounts with stale buckets, noted or not, and deletions.
+    Everything,
+    /// One account, and deletions.
+    Account(String),
+}
+
+impl Call {
+    /// The call of an event: the schedule's is the routine, `{"accountId": "…"}` is about one account, and any other is about
+    /// everything.
+    #[must_use]
+    pub fn of(event: &Value) -> Self {
+        match event["accountId"].as_str() {
+            _ if event["source"] == "aws.scheduler" => Self::Routine,
+            Some(account_id) => Self::Account(account_id.to_owned()),
+            None => Self::Everything,
+        }
+    }
 }
 
 /// What one call has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Done {
     pub passes: u32,
+    /// Accounts that were worked on, each as often as it was.
+    pub accounts: usize,
+    /// Those of them that have failed.
+    pub failed: usize,
     pub buckets: usize,
     /// Series that are ready now and were not before.
     pub series: usize,
-    /// Whether another call was at work, so that this one did nothing.
+    /// Whether another call was at work on some account.
     pub elsewhere: bool,
+    /// Accounts whose work has waited for over a quarter of an hour, and the longest wait.
+    pub behind: usize,
+    pub behind_seconds: i64,
 }
 
 /// Computes what is due, for as long as there is something to wait for.
 ///
 /// # Errors
 /// If a store does not answer; what was done until then is done.
-pub async fn handle(app: &App) -> Result<Done, RollupError> {
+pub async fn handle(app: &App, call: &Call) -> Result<Done, RollupError> {
     let started = (app.now)();
-    let patience = i64::try_from(app.patience.as_millis()).unwrap_or(i64::MAX);
-    let owner = format!("{:016x}", u64::from_be_bytes(analytics_platform::random()));
-    // Nobody else computes until every statement of this call must have ended.
-    let until = started + patience + SLACK_MILLIS;
-    if !app.table.lease("rollup-metrics", &owner, started, until).await? {
-        return Ok(Done { elsewhere: true, ..Done::default() });
+    let rollups = Rollups::new(app, app.work.progress().await?);
+    match call {
+        Call::Routine => {}
+        Call::Everything => rollups.look_for_everything().await?,
+        Call::Account(account_id) => rollups.look_for(account_id).await?,
     }
-    let worked = work(app, started + patience).await;
-    app.table.lease("rollup-metrics", &owner, (app.now)(), 0).await?;
-    if let Ok(done) = &worked {
-        tracing::info!(passes = done.passes, buckets = done.buckets, series = done.series, "rolled up");
+    let deadline = started + millis(app.patience);
+    let mut schedule = Schedule::new(&rollups, &rollups, app.now, deadline, millis(app.share));
+    schedule.cursor = rollups.cursor();
+    let who = if let Call::Account(account_id) = call { Who::Account(account_id) } else { Who::All };
+    let worked = work(app, &mut schedule, who).await;
+    let done = schedule.done;
+    rollups.note_cursor(schedule.cursor).await?;
+    if done.behind > 0 {
+        // Stable: an alarm and docs/operations.md know this message.
+        tracing::warn!(accounts = done.behind, oldest_s = done.behind_seconds, "rollups are behind");
     }
-    worked
+    if done.accounts > 0 {
+        tracing::info!(
+            passes = done.passes,
+            accounts = done.accounts,
+            failed = done.failed,
+            buckets = done.buckets,
+            series = done.series,
+            "rolled up"
+        );
+    }
+    worked.map(|()| done)
 }
 
-async fn work(app: &App, deadline: i64) -> Result<Done, RollupError> {
-    let mut done = Done::default();
-    // The first look is at everything.
-    let mut since = 0;
+async fn work(
+    app: &App,
+    schedule: &mut Schedule<'_, Rollups<'_>, Rollups<'_>>,
+    who: Who<'_>,
+) -> Result<(), RollupError> {
     loop {
-        let (ended, oldest) = pass::pass(app, since, deadline, &mut done).await?;
-        since = oldest;
-        done.passes += 1;
-        let pause = match ended {
-            Ended::Idle | Ended::Late => return Ok(done),
-            Ended::Again => Duration::ZERO,
-            Ended::Waiting => app.pause,
+        let before = schedule.done;
+        // Counted once a call.
+        (schedule.done.behind, schedule.done.behind_seconds) = (0, 0);
+        let next = match schedule.pass(who).await? {
+            Ended::Late | Ended::Through(None) => return Ok(()),
+            Ended::Through(Some(next)) => next,
         };
-        if (app.now)() + i64::try_from(pause.as_millis()).unwrap_or(0) >= deadline {
-            return Ok(done);
+        let now = (app.now)();
+        // What was computed may make more computable.
+        let has_computed = schedule.done.buckets > before.buckets || schedule.done.series > before.series;
+        let pause = if has_computed { Duration::ZERO } else { app.pause };
+        let looks_at = now + millis(pause);
+        if looks_at >= schedule.deadline || next >= schedule.deadline {
+            return Ok(());
         }
         tokio::time::sleep(pause).await;
     }

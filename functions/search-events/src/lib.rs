@@ -58,14 +58,14 @@ pub struct App<E> {
 }
 
 impl App<EventWarehouse> {
-    /// Reads the keys of [`Verifier::from_lookup`] and [`EventWarehouse::from_lookup`].
+    /// Reads the keys of [`Verifier::from_lookup`] and [`EventWarehouse::to_read`].
     ///
     /// # Errors
     /// Names the key that is missing or wrong.
     pub fn from_lookup(lookup: &impl Lookup) -> Result<Self, ConfigError> {
         Ok(Self {
             verifier: Verifier::from_lookup(lookup)?,
-            events: EventWarehouse::from_lookup(lookup)?,
+            events: EventWarehouse::to_read(lookup)?,
             now: analytics_platform::now_millis,
         })
     }
@@ -83,6 +83,7 @@ struct Page<T> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct EventOut {
+    account_id: String,
     event_id: String,
     event_type: String,
     event_name: String,
@@ -93,22 +94,37 @@ struct EventOut {
     #[serde(skip_serializing_if = "String::is_empty")]
     user_id: String,
     properties: Box<RawValue>,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    ip: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    user_agent: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    locale: String,
+    #[serde(skip_serializing_if = "ContextOut::is_empty")]
+    context: ContextOut,
     #[serde(skip_serializing_if = "Option::is_none")]
     clock_skew_ms: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     corrected_timestamp: Option<String>,
 }
 
+/// Who sent an event, as far as it is known.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ContextOut {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    ip: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    user_agent: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    locale: String,
+}
+
+impl ContextOut {
+    fn is_empty(&self) -> bool {
+        [&self.ip, &self.user_agent, &self.locale].into_iter().all(String::is_empty)
+    }
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct RejectedOut {
     status: &'static str,
+    account_id: String,
     received_at: String,
     index: u32,
     code: String,
@@ -129,21 +145,24 @@ pub async fn handle<E: Events>(app: &App<E>, request: Request) -> Result<Reply, 
     let parameters = parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     match Query::parse(parameters).map_err(ApiError::invalid_parameters)? {
         Query::Accepted(search) => {
-            page(app.events.search(&principal.account_id, &search, now).await.map_err(failure)?, event)
+            let found = app.events.search(&principal.account_id, &search, now).await.map_err(failure)?;
+            page(found, |found| event(&principal.account_id, found))
         }
         Query::Rejected(search) => {
-            page(app.events.search_rejected(&principal.account_id, &search).await.map_err(failure)?, rejected)
+            let found = app.events.search_rejected(&principal.account_id, &search).await.map_err(failure)?;
+            page(found, |found| Ok(rejected(&principal.account_id, found)))
         }
     }
 }
 
-fn page<T, U: Serialize>(found: FoundPage<T>, encode: fn(T) -> Result<U, ApiError>) -> Result<Reply, ApiError> {
+fn page<T, U: Serialize>(found: FoundPage<T>, encode: impl Fn(T) -> Result<U, ApiError>) -> Result<Reply, ApiError> {
     let events = found.found.into_iter().map(encode).collect::<Result<_, _>>()?;
     json(&Page { events, next_cursor: found.next, total: found.total })
 }
 
-fn event(found: FoundEvent) -> Result<EventOut, ApiError> {
+fn event(account_id: &str, found: FoundEvent) -> Result<EventOut, ApiError> {
     Ok(EventOut {
+        account_id: account_id.to_owned(),
         event_id: found.event_id,
         event_type: found.event_type,
         event_name: found.event_name,
@@ -152,17 +171,16 @@ fn event(found: FoundEvent) -> Result<EventOut, ApiError> {
         session_id: found.session_id,
         user_id: found.user_id,
         properties: RawValue::from_string(found.properties).map_err(ApiError::internal)?,
-        ip: found.ip,
-        user_agent: found.user_agent,
-        locale: found.locale,
+        context: ContextOut { ip: found.ip, user_agent: found.user_agent, locale: found.locale },
         clock_skew_ms: found.clock_skew_ms,
         corrected_timestamp: found.clock_skew_ms.map(|skew| time::format(found.timestamp + skew)),
     })
 }
 
-fn rejected(found: FoundRejected) -> Result<RejectedOut, ApiError> {
-    Ok(RejectedOut {
+fn rejected(account_id: &str, found: FoundRejected) -> RejectedOut {
+    RejectedOut {
         status: "rejected",
+        account_id: account_id.to_owned(),
         received_at: time::format(found.received_at),
         index: found.position,
         code: found.code,
@@ -170,7 +188,7 @@ fn rejected(found: FoundRejected) -> Result<RejectedOut, ApiError> {
         detail: found.detail,
         event_name: found.event_name,
         event: found.event,
-    })
+    }
 }
 
 fn failure(error: WarehouseError) -> ApiError {
@@ -186,8 +204,10 @@ fn failure(error: WarehouseError) -> ApiError {
                 ..ApiError::new(http::StatusCode::UNPROCESSABLE_ENTITY, "query_too_large", detail)
             }
         }
-        WarehouseError::Unavailable(cause) => ApiError::unavailable("the event store", cause),
-        WarehouseError::Refused(cause) => ApiError::internal(cause),
+        WarehouseError::Unavailable(cause) | WarehouseError::TimedOut(cause) | WarehouseError::Unfit(cause) => {
+            ApiError::unavailable("the event store", cause)
+        }
+        WarehouseError::Refused(cause) | WarehouseError::InvalidRows(cause) => ApiError::internal(cause),
     }
 }
 
@@ -195,7 +215,7 @@ fn failure(error: WarehouseError) -> ApiError {
 mod tests {
     use std::sync::{Mutex, PoisonError};
 
-    use analytics_domain::{access::Role, search::Test};
+    use analytics_domain::access::Role;
     use analytics_testkit::{NOW, body, request, verifier};
     use http::StatusCode;
     use serde_json::json;
@@ -256,12 +276,12 @@ mod tests {
         let answer = handle(&app, request("search-events", Role::Viewer)).await.expect("answered");
         let (account, search) = app.events.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(0);
         assert_eq!((&*account, search.phrases), ("unit", vec!["水晶".to_owned()]));
-        assert_eq!(search.properties[0].test, Test::Equals("123".to_owned()));
+        assert_eq!(search.filter.paths(), ["campaignId"]);
         assert_eq!(
             body(&answer),
-            json!({"events": [{"eventId": "e", "eventType": "message", "eventName": "message_sent",
-                "timestamp": "2026-11-24T09:30:00.000Z", "receivedAt": "2026-11-24T09:30:00.250Z", "locale": "zh-CN",
-                "properties": {"campaignId": "123"}, "clockSkewMs": -500,
+            json!({"events": [{"accountId": "unit", "eventId": "e", "eventType": "message", "eventName": "message_sent",
+                "timestamp": "2026-11-24T09:30:00.000Z", "receivedAt": "2026-11-24T09:30:00.250Z",
+                "properties": {"campaignId": "123"}, "context": {"locale": "zh-CN"}, "clockSkewMs": -500,
                 "correctedTimestamp": "2026-11-24T09:29:59.500Z"}], "nextCursor": null, "total": 1})
         );
     }

@@ -2,21 +2,38 @@
 //!
 //! Every step may run twice: storing a batch again changes nothing, and neither does setting one aside again. A message
 //! that can never be stored is moved to the dead-letter queue at once, with its reason, so that it does not hold up its
-//! neighbours; one that could not be stored now is reported back and comes again.
+//! neighbours; one that could not be stored now is reported back and comes again. A call takes on as many plain bytes as it
+//! can store, and answers before its time is over, whatever becomes of them.
 
-use std::{collections::BTreeSet, future::Future};
+mod noted;
+mod portions;
+mod storing;
+mod watchers;
 
-use analytics_domain::{
-    event::{SealError, SealedBatch, open},
-    live::LiveMessage,
-};
-use analytics_dynamo::{ConnectionTable, Watched};
+use std::{collections::BTreeSet, future::Future, time::Duration};
+
+use analytics_dynamo::{ConnectionTable, Watched, WorkTable};
 use analytics_messaging::{Message, PartialFailure, Queue, QueueError, SqsBatch};
 use analytics_platform::{
     aws,
     config::{ConfigError, Lookup},
 };
 use analytics_warehouse::{EventWarehouse, WarehouseError};
+use futures_util::{StreamExt, stream};
+use tokio::time::{Instant, timeout_at};
+
+use portions::{Portions, Sealed, portions};
+use storing::Outcome;
+pub use watchers::{LiveQueue, Watchers};
+
+/// Parts of a call's time, from its start. The function has 20 seconds (`template.yaml`): after these, announcing takes one
+/// more, and three are left for reading what was handed over, and for a processor that has other things to do.
+const STORING: Duration = Duration::from_secs(13);
+const SETTING_ASIDE: Duration = Duration::from_secs(16);
+/// Messages on their way to the dead-letter queue at the same time.
+const AT_ONCE: usize = 16;
+
+pub use noted::NotedStore;
 
 /// Where events are kept.
 pub trait Store: Sync {
@@ -29,41 +46,6 @@ pub trait DeadLetters: Sync {
     fn set_aside(&self, body: String, reason: &str) -> impl Future<Output = Result<(), QueueError>> + Send;
 }
 
-impl Store for EventWarehouse {
-    async fn store(&self, messages: &[&str]) -> Result<(), WarehouseError> {
-        Self::store(self, messages).await
-    }
-}
-
-/// Those who watch, and are told that there is something new.
-pub trait News: Sync {
-    fn stored(&self, account_ids: &BTreeSet<String>) -> impl Future<Output = ()> + Send;
-}
-
-/// The live queue, for accounts that somebody watches.
-pub struct LiveNews {
-    live: Queue,
-    watched: Watched,
-    /// Epoch milliseconds.
-    now: fn() -> i64,
-}
-
-impl News for LiveNews {
-    async fn stored(&self, account_ids: &BTreeSet<String>) {
-        let at = (self.now)();
-        for account_id in account_ids {
-            if !self.watched.look_up(account_id, at).await {
-                continue;
-            }
-            let message = LiveMessage::Stored { account_id: account_id.into(), at };
-            let Ok(text) = serde_json::to_string(&message) else { continue };
-            if let Err(error) = self.live.send_in_group(text, &message.group()).await {
-                tracing::warn!(account.id = account_id, error.cause = %error, "those who watch are not told");
-            }
-        }
-    }
-}
-
 impl DeadLetters for Queue {
     async fn set_aside(&self, body: String, reason: &str) -> Result<(), QueueError> {
         self.send_with_reason(body, reason).await
@@ -71,14 +53,14 @@ impl DeadLetters for Queue {
 }
 
 /// What the function is made of.
-pub struct App<S, D, N> {
+pub struct App<S, D, W> {
     pub store: S,
     pub dead_letters: D,
-    pub news: N,
+    pub watchers: W,
 }
 
-impl App<EventWarehouse, Queue, LiveNews> {
-    /// Reads `DEAD_LETTER_QUEUE_URL`, `LIVE_QUEUE_URL`, `CONNECTIONS_TABLE` and the keys of the adapters.
+impl App<NotedStore, Queue, LiveQueue> {
+    /// Reads `DEAD_LETTER_QUEUE_URL`, `LIVE_QUEUE_URL`, `CONNECTIONS_TABLE`, `ROLLUPS_TABLE` and the keys of the adapters.
     ///
     /// # Errors
     /// Names the key that is missing or wrong.
@@ -86,8 +68,12 @@ impl App<EventWarehouse, Queue, LiveNews> {
         let sdk = aws::sdk_config(lookup)?;
         let queues = analytics_messaging::client(&sdk);
         Ok(Self {
-            store: EventWarehouse::from_lookup(lookup)?,
-            news: LiveNews {
+            store: NotedStore {
+                warehouse: EventWarehouse::from_lookup(lookup)?,
+                work: WorkTable::new(analytics_dynamo::client(&sdk), lookup.required("ROLLUPS_TABLE")?),
+                now: analytics_platform::now_millis,
+            },
+            watchers: LiveQueue {
                 live: Queue::new(queues.clone(), lookup.required("LIVE_QUEUE_URL")?),
                 watched: Watched::new(ConnectionTable::new(
                     analytics_dynamo::client(&sdk),
@@ -101,73 +87,56 @@ impl App<EventWarehouse, Queue, LiveNews> {
 }
 
 /// Stores the events of all messages.
-pub async fn handle<S: Store, D: DeadLetters, N: News>(app: &App<S, D, N>, sqs: SqsBatch) -> PartialFailure {
-    let (mut good, mut poison, mut again) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut events, mut account_ids) = (0, BTreeSet::new());
+pub async fn handle<S: Store, D: DeadLetters, W: Watchers>(app: &App<S, D, W>, sqs: SqsBatch) -> PartialFailure {
+    let start = Instant::now();
+    let (mut readable, mut poison) = (Vec::new(), Vec::new());
     for message in &sqs.records {
-        match count(&message.body) {
-            Ok((account_id, held)) => {
-                events += held;
-                account_ids.insert(account_id);
-                good.push(message);
-            }
+        match Sealed::read(message) {
+            Ok(sealed) => readable.push(sealed),
             Err(error) => poison.push((message, error.to_string())),
         }
     }
-    store(&app.store, good, &mut poison, &mut again).await;
-    app.news.stored(&account_ids).await;
-    tracing::info!(messages = sqs.records.len(), events, poison = poison.len(), again = again.len(), "stored");
-    for (message, reason) in poison {
-        if let Err(error) = set_aside(&app.dead_letters, message, &reason).await {
-            tracing::error!(message.id = message.message_id, error.cause = %error, "could not be set aside, will come again");
-            again.push(message);
-        }
+    let Portions { inserts, beyond } = portions(readable);
+    let outcome = storing::store(&app.store, inserts, start + STORING).await;
+    let Outcome { stored, poison: refused, again } = outcome;
+    poison.extend(refused.into_iter().map(|(sealed, reason)| (sealed.message, reason)));
+    tracing::info!(
+        messages = sqs.records.len(),
+        events = stored.iter().map(|sealed| sealed.events).sum::<usize>(),
+        poison = poison.len(),
+        again = again.len(),
+        beyond = beyond.len(),
+        "batches stored"
+    );
+    let left = set_aside(&app.dead_letters, poison, start + SETTING_ASIDE).await;
+    // Those who watch hear of what is in the store, once nothing else is left to do.
+    let with_events = stored.into_iter().filter(|sealed| sealed.events > 0);
+    let account_ids: BTreeSet<String> = with_events.map(|sealed| sealed.account_id).collect();
+    if !account_ids.is_empty() {
+        app.watchers.stored(&account_ids).await;
     }
-    again.into_iter().collect()
+    again.iter().chain(&beyond).map(|sealed| sealed.message).chain(left).collect()
 }
 
-/// Whose events a message holds, and how many accepted ones.
-fn count(body: &str) -> Result<(String, usize), SealError> {
-    let bytes = open(body)?;
-    let batch = SealedBatch::from_bytes(&bytes)?;
-    Ok((batch.account_id.to_string(), batch.events.len()))
-}
-
-/// Stores all messages at once. If ClickHouse refuses their content, each half is tried by itself, until the one message
-/// that it does refuse stands alone: it is poison, the others are stored.
-async fn store<'m>(
-    store: &impl Store,
-    messages: Vec<&'m Message>,
-    poison: &mut Vec<(&'m Message, String)>,
-    again: &mut Vec<&'m Message>,
-) {
-    let mut waiting = vec![messages];
-    while let Some(mut group) = waiting.pop() {
-        if group.is_empty() {
-            continue;
-        }
-        let bodies: Vec<&str> = group.iter().map(|message| &*message.body).collect();
-        match store.store(&bodies).await {
-            Ok(()) => {}
-            Err(WarehouseError::Refused(reason)) => match group.as_slice() {
-                [message] => poison.push((*message, reason)),
-                _ => {
-                    let half = group.split_off(group.len() / 2);
-                    waiting.extend([half, group]);
-                }
-            },
-            Err(error) => {
-                tracing::warn!(error.cause = %error, messages = group.len(), "not stored now, will come again");
-                again.extend(group);
-            }
-        }
-    }
-}
-
-/// Moves a message to the dead-letter queue.
-async fn set_aside(dead_letters: &impl DeadLetters, message: &Message, reason: &str) -> Result<(), QueueError> {
-    tracing::error!(message.id = message.message_id, error.cause = reason, "set aside");
-    dead_letters.set_aside(message.body.clone(), reason).await
+/// Moves messages to the dead-letter queue. Returns those that it has not taken in time.
+async fn set_aside<'m>(
+    dead_letters: &impl DeadLetters,
+    poison: Vec<(&'m Message, String)>,
+    until: Instant,
+) -> Vec<&'m Message> {
+    let moving = poison.into_iter().map(|(message, reason)| async move {
+        tracing::error!(message.id = message.message_id, error.cause = reason, "message can never be stored");
+        let cause = match timeout_at(until, dead_letters.set_aside(message.body.clone(), &reason)).await {
+            Ok(Ok(())) => return None,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer in time".to_owned(),
+        };
+        tracing::error!(message.id = message.message_id, error.cause = cause, "message could not be set aside");
+        Some(message)
+    });
+    let moving: Vec<_> = moving.collect();
+    let left: Vec<Option<&Message>> = stream::iter(moving).buffer_unordered(AT_ONCE).collect().await;
+    left.into_iter().flatten().collect()
 }
 
 #[cfg(test)]

@@ -7,23 +7,28 @@ use std::{
 };
 
 use analytics_domain::{
-    event::{SealError, SealedBatch, open},
-    live::{Connection, Feed, Frame, Head, LiveMessage, Shown, Stream, Subscription, Way},
+    live::{Connection, Frame, Head, LiveMessage, Stream, Subscription, Way},
     time,
 };
-use analytics_dynamo::TableError;
+use analytics_dynamo::{TableError, Watched};
+use analytics_messaging::QueueError;
 use analytics_sockets::SocketError;
-use futures_util::future::try_join_all;
-use tokio::time::{Instant, sleep_until};
+use futures_util::future::{join_all, try_join_all};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
-    App,
+    App, Budget,
     audience::{audience, note, put},
-    post::{Parcel, post, rest},
+    post::{Parcel, post},
 };
 
-/// Tries to reach a connection that is just about to open.
-const TRIES: u32 = 40;
+/// For a connection that is just about to open.
+const OPENING: Duration = Duration::from_millis(500);
+/// For the sockets that are to be ended.
+const ENDING: Duration = Duration::from_secs(2);
+/// Milliseconds after which a connection has been noted for longer than [`Watched::NOTICED`]: `ws-connect` has ten seconds to
+/// note it.
+const SETTLED: i64 = 12_000;
 
 /// What is to be told, with the queue's id of the message.
 pub struct News<'m> {
@@ -31,47 +36,63 @@ pub struct News<'m> {
     pub message: LiveMessage<'m>,
 }
 
+/// Numbers that are to be asked.
+pub struct Wanted {
+    /// All that are followed: something was stored.
+    pub is_stale: bool,
+    /// The ids of feeds that there was no time for, or that took too long.
+    pub again: BTreeSet<String>,
+    /// Connections that wait for a stream to begin.
+    pub newcomers: Vec<(String, Stream)>,
+}
+
 /// An account, as it is at the time of a call.
 pub struct Account<'a> {
     pub app: &'a App,
     pub id: &'a str,
     pub connections: Vec<Connection>,
+    /// What is left of the call's time.
+    pub budget: Budget,
+    /// Whether all know that the account is watched.
+    is_noticed: bool,
 }
 
 impl<'a> Account<'a> {
-    pub async fn load(app: &'a App, id: &'a str) -> Result<Self, TableError> {
+    pub async fn load(app: &'a App, id: &'a str, budget: Budget) -> Result<Self, TableError> {
         let connections = audience(app, id).await?;
-        Ok(Self { app, id, connections })
+        Ok(Self { app, id, connections, budget, is_noticed: false })
     }
 
-    /// Tells what the messages tell to everybody whom it concerns.
-    pub async fn tell(mut self, messages: &[News<'_>], is_full: bool) -> Result<(), TableError> {
-        self.end_those_whose_token_has().await;
+    /// Tells what the messages tell to everybody whom it concerns. Returns until when the call should last, so that what comes
+    /// meanwhile gathers in the queue.
+    pub async fn tell(mut self, messages: &[News<'_>], is_full: bool) -> Result<Option<Instant>, TableError> {
+        self.end_those_who_may_not_stay().await;
         self.meet(messages).await?;
-        let (mut newcomers, mut is_stale) = (Vec::new(), false);
+        let (mut newcomers, mut is_stale, mut again) = (Vec::new(), false, BTreeSet::new());
         for News { message, .. } in messages {
             match message {
                 LiveMessage::Opened { connection_id, .. } => self.greet(connection_id).await?,
-                LiveMessage::Following { connection_id, streams, .. } => {
+                LiveMessage::Following { connection_id, streams, is_noticed, .. } => {
+                    if !is_noticed {
+                        self.until_noticed().await;
+                    }
                     let numbers = self.follow(connection_id, streams).await?;
                     newcomers.extend(numbers.into_iter().map(|stream| (connection_id.to_string(), stream)));
                 }
                 LiveMessage::Stored { .. } => is_stale = true,
+                LiveMessage::Again { feeds, .. } => again.extend(feeds.iter().cloned()),
                 LiveMessage::Events { .. } => {}
             }
         }
         let mut told_at = self.tell_events(messages, is_full).await?;
-        if is_stale || !newcomers.is_empty() {
-            if self.tell_numbers(is_stale, &newcomers).await? {
+        if is_stale || !newcomers.is_empty() || !again.is_empty() {
+            let wanted = Wanted { is_stale, again, newcomers };
+            if self.tell_numbers(&wanted).await? {
                 told_at = Some(Instant::now());
             }
-            self.begin_numbers(&newcomers).await?;
         }
-        // What comes meanwhile gathers in the queue. A frame after a pause waits for nothing.
-        if let Some(at) = told_at.filter(|_| !is_full) {
-            sleep_until(at + self.app.interval()).await;
-        }
-        Ok(())
+        // A frame after a pause waits for nothing.
+        Ok(told_at.filter(|_| !is_full).map(|at| at + self.app.interval()))
     }
 
     /// The ways in which such streams are followed.
@@ -81,7 +102,7 @@ impl<'a> Account<'a> {
     }
 
     /// All ways in which streams are followed, by those who are there or may come back.
-    fn ways(&self) -> BTreeMap<Way, &Subscription> {
+    pub(crate) fn ways(&self) -> BTreeMap<Way, &Subscription> {
         let followed = self.connections.iter().flat_map(|connection| &connection.subscriptions);
         let begun = followed.filter(|(_, subscription)| subscription.begun);
         begun.map(|(stream, subscription)| (Way::of(self.id, stream, subscription), subscription)).collect()
@@ -119,6 +140,9 @@ impl<'a> Account<'a> {
             streams: connection.subscriptions.keys().map(Stream::to_string).collect(),
         };
         self.send_to(id, vec![ready.to_json()]).await;
+        if !connection.subscriptions.is_empty() {
+            self.until_noticed().await;
+        }
         let (events, numbers): (Vec<_>, Vec<_>) =
             connection.subscriptions.into_keys().partition(|stream| *stream == Stream::Analytics);
         self.follow(id, &events).await?;
@@ -128,16 +152,31 @@ impl<'a> Account<'a> {
         Ok(())
     }
 
+    /// Lets the time pass for which others may not know that the account is watched: a stream that begins then misses nothing.
+    /// If it has been watched for longer, all know already.
+    async fn until_noticed(&mut self) {
+        let now = (self.app.now)();
+        if !self.is_noticed && !self.connections.iter().any(|connection| now - connection.connected_at > SETTLED) {
+            sleep(Watched::NOTICED).await;
+        }
+        self.is_noticed = true;
+    }
+
     /// Has numbers asked by a call that is there for it.
-    async fn pass_on(&mut self, id: &str, streams: Vec<Stream>) {
-        let (account_id, connection_id) = (self.id.into(), id.into());
-        let message = LiveMessage::Following { account_id, connection_id, streams, at: (self.app.now)() };
-        let text = serde_json::to_string(&message).unwrap_or_default();
-        if let Err(error) = self.app.live.send_in_group(text, &message.group()).await {
+    pub async fn pass_on(&mut self, id: &str, streams: Vec<Stream>) {
+        let (account_id, connection_id, at) = (self.id.into(), id.into(), (self.app.now)());
+        let message = LiveMessage::Following { account_id, connection_id, streams, at, is_noticed: true };
+        if let Err(error) = self.queue(&message).await {
             tracing::warn!(connection.id = id, error.cause = %error, "streams do not begin");
             let error = Frame::Error { code: "unavailable", detail: "numbers cannot be followed now: subscribe again" };
             self.send_to(id, vec![error.to_json()]).await;
         }
+    }
+
+    /// Sends a message to the function itself.
+    pub async fn queue(&self, message: &LiveMessage<'_>) -> Result<(), QueueError> {
+        let text = serde_json::to_string(message).unwrap_or_default();
+        self.app.live.send_in_group(text, &message.group()).await
     }
 
     /// Has a client follow streams, and tells it where one of events stands. Returns those of numbers, for which it waits.
@@ -161,7 +200,7 @@ impl<'a> Account<'a> {
     }
 
     /// Notes that those who waited for numbers have them.
-    async fn begin_numbers(&self, newcomers: &[(String, Stream)]) -> Result<(), TableError> {
+    pub async fn begin_numbers(&self, newcomers: &[(String, Stream)]) -> Result<(), TableError> {
         let ids: BTreeSet<&String> = newcomers.iter().map(|(id, _)| id).collect();
         for id in ids {
             let Some(connection) = self.find(id) else { continue };
@@ -190,84 +229,6 @@ impl<'a> Account<'a> {
         self.send(vec![Parcel { connection_id: id.to_owned(), frames }]).await;
     }
 
-    /// Where a stream of events stands, or what was missed of it.
-    async fn standing(
-        &self,
-        stream: &Stream,
-        subscription: &Subscription,
-        now: i64,
-    ) -> Result<Vec<String>, TableError> {
-        let way = Way::of(self.id, stream, subscription);
-        let name = stream.to_string();
-        // One that nobody has followed lately has not been counted.
-        let head = if self.ways().contains_key(&way) { self.app.feeds.head(&way.place).await? } else { None };
-        let (head, is_new) = head.map_or_else(|| (Head::new(now), true), |head| (head, false));
-        if is_new {
-            self.app.feeds.begin(&way.place, &head, now).await?;
-        }
-        Ok(match subscription.since_seq {
-            Some(seq) if head.remembers(seq, now) => self.app.feeds.frames_after(&way.place, seq).await?,
-            Some(_) => vec![Frame::Resync { stream: &name }.to_json(), head.snapshot(&name, now)],
-            None => vec![head.snapshot(&name, now)],
-        })
-    }
-
-    /// Returns from when the interval counts, if frames were sent.
-    async fn tell_events(&mut self, messages: &[News<'_>], is_full: bool) -> Result<Option<Instant>, TableError> {
-        let ways: Vec<(Way, Subscription)> = self.ways_to(|stream| *stream == Stream::Analytics);
-        let opened: Vec<(&str, Vec<u8>)> = messages.iter().filter_map(|news| Some((news.id, opened(news)?))).collect();
-        let parsed = opened.iter().filter_map(|(id, bytes)| Some((*id, sealed(SealedBatch::from_bytes(bytes))?)));
-        let batches: Vec<(&str, SealedBatch<'_>)> = parsed.collect();
-        if batches.is_empty() {
-            return Ok(None);
-        }
-        let mut told_at = None;
-        let heads = self.heads(ways.iter().map(|(way, _)| way)).await?;
-        for ((way, subscription), head) in ways.iter().zip(heads) {
-            let mut feed = Feed::new(subscription, self.app.most);
-            for (_, batch) in batches.iter().filter(|(id, _)| !head.told.iter().any(|told| told == id)) {
-                batch.events.iter().for_each(|event| feed.take(&Shown::new(batch, event)));
-            }
-            if feed.come() == 0 {
-                continue;
-            }
-            let now = (self.app.now)();
-            let told = batches.iter().map(|(id, _)| (*id).to_owned()).collect();
-            // There is more than one call can take: until the next frame is due, it is only counted.
-            if is_full && now < head.at + self.app.interval {
-                let mut counted = feed.count(&head);
-                counted.told = told;
-                self.app.feeds.set_head(&way.place, &head, &counted, now).await?;
-                continue;
-            }
-            let stream = way.stream.to_string();
-            let (text, mut shown) = feed.frame(&stream, &head, now);
-            let frame: Arc<str> = text.as_str().into();
-            let parcels = self.followers(way).filter_map(|connection| {
-                if self.app.memory().laggards.rests(&connection.id, now) {
-                    self.app.memory().laggards.miss(&connection.id, &stream, feed.come(), now);
-                    return None;
-                }
-                let mut frames = self.notices(connection, now);
-                if let Some(dropped) = self.app.memory().laggards.missed(connection, &way.stream) {
-                    frames.push(Frame::Lagged { stream: &stream, dropped }.to_json().into());
-                }
-                frames.push(Arc::clone(&frame));
-                Some(Parcel { connection_id: connection.id.clone(), frames })
-            });
-            let parcels = parcels.collect();
-            let began = Instant::now();
-            self.send_of(&stream, parcels, feed.come()).await;
-            let rest = rest(began.elapsed(), self.app.interval());
-            told_at = told_at.max(Some(began + rest));
-            // Both or none: a frame that no head knows of is not missed, since its events come again.
-            self.app.feeds.add_frame(&way.place, shown.seq, &text, now).await?;
-            (shown.at, shown.told) = (now + i64::try_from(rest.as_millis()).unwrap_or(0), told);
-            self.app.feeds.set_head(&way.place, &head, &shown, now).await?;
-        }
-        Ok(told_at)
-    }
-
     /// Where feeds stand, in their order.
     pub async fn heads(&self, ways: impl Iterator<Item = &Way>) -> Result<Vec<Head>, TableError> {
         let places: Vec<&str> = ways.map(|way| way.place.as_str()).collect();
@@ -276,24 +237,46 @@ impl<'a> Account<'a> {
     }
 
     /// What is to be said to a client before its next frame.
-    fn notices(&self, connection: &Connection, now: i64) -> Vec<Arc<str>> {
+    pub fn notices(&self, connection: &Connection, now: i64) -> Vec<Arc<str>> {
         let mut notices = connection.notices(now);
         notices.retain(|(at, _)| self.app.memory().noticed.insert((connection.id.clone(), *at)));
         notices.iter().map(|(_, notice)| notice.to_json().into()).collect()
     }
 
-    async fn end_those_whose_token_has(&mut self) {
+    /// Ends the connections whose token has ended, or was signed by a key that counts no longer. Whether they hear of it or not,
+    /// they hear no more.
+    pub async fn end_those_who_may_not_stay(&mut self) {
         let now = (self.app.now)();
-        let is_over = |connection: &&mut Connection| connection.left_at.is_none() && connection.token_expires_at <= now;
-        for connection in self.connections.iter_mut().filter(is_over) {
-            let error = Frame::Error { code: "token_expired", detail: "the token has ended: connect with another" };
-            // Whether it hears of it or not, it hears no more.
-            let _ = self.app.sockets.post(&connection.id, &error.to_json()).await;
-            if let Err(error) = self.app.sockets.close(&connection.id).await {
-                tracing::warn!(connection.id, error.cause = %error, "a connection could not be ended");
+        let signers: BTreeSet<&String> = self.connections.iter().filter_map(|one| one.signed_by.as_ref()).collect();
+        let mut removed = BTreeSet::new();
+        for signer in signers {
+            if !self.app.metrics.verifier.still_holds(signer, now).await {
+                removed.insert(signer.clone());
             }
-            leave(self.app, self.id, &connection.id, now).await;
+        }
+        let mut over = Vec::new();
+        for connection in self.connections.iter_mut().filter(|connection| connection.left_at.is_none()) {
+            let (code, detail) = if connection.token_expires_at <= now {
+                ("token_expired", "the token has ended: connect with another")
+            } else if connection.signed_by.as_ref().is_some_and(|signer| removed.contains(signer)) {
+                ("token_unknown_key", "the key that signed the token counts no longer: connect with another token")
+            } else {
+                continue;
+            };
             connection.left_at = Some(now);
+            over.push((connection.id.clone(), Frame::Error { code, detail }.to_json()));
+        }
+        let (app, account_id) = (self.app, self.id);
+        let ending = over.iter().map(|(id, error)| async move {
+            // The table first: another call must not take it for one that is there.
+            leave(app, account_id, id, now).await;
+            let _ = app.sockets.post(id, error).await;
+            if let Err(error) = app.sockets.close(id).await {
+                tracing::warn!(connection.id = id, error.cause = %error, "a connection could not be ended");
+            }
+        });
+        if timeout(ENDING, join_all(ending)).await.is_err() {
+            tracing::warn!(account.id = self.id, connections = over.len(), "connections were not ended in time");
         }
     }
 
@@ -316,7 +299,7 @@ impl<'a> Account<'a> {
     /// Sends frames, and takes note of clients that have gone. Returns those that are there and were not reached.
     async fn send(&mut self, parcels: Vec<Parcel>) -> BTreeSet<String> {
         let mut unreached = BTreeSet::new();
-        for (id, error) in post(&self.app.sockets, parcels).await {
+        for (id, error) in post(&self.app.sockets, parcels, self.budget.posting()).await {
             let now = (self.app.now)();
             match error {
                 SocketError::Gone => {
@@ -335,16 +318,6 @@ impl<'a> Account<'a> {
     }
 }
 
-/// The sealed batch in a message, unpacked.
-fn opened(news: &News<'_>) -> Option<Vec<u8>> {
-    let LiveMessage::Events { sealed: text, .. } = &news.message else { return None };
-    sealed(open(text))
-}
-
-fn sealed<T>(read: Result<T, SealError>) -> Option<T> {
-    read.inspect_err(|error| tracing::error!(error.cause = %error, "no sealed batch")).ok()
-}
-
 async fn leave(app: &App, account_id: &str, id: &str, now: i64) {
     if let Err(error) = app.connections.leave(account_id, id, now).await {
         tracing::warn!(connection.id = id, error.cause = %error, "a connection's end could not be noted");
@@ -353,10 +326,10 @@ async fn leave(app: &App, account_id: &str, id: &str, now: i64) {
 
 /// Waits until a connection that has been let in is open, as far as that can be told.
 async fn until_open(app: &App, id: &str) {
-    for _ in 0..TRIES {
-        if app.sockets.is_open(id).await {
-            return;
+    let open = async {
+        while !app.sockets.is_open(id).await {
+            sleep(Duration::from_millis(5)).await;
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    };
+    let _ = timeout(OPENING, open).await;
 }

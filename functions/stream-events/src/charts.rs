@@ -1,14 +1,24 @@
 //! The numbers that somebody follows, asked anew when something has come.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use analytics_domain::live::{Connection, Frame, Head, Stream, Subscription, Way};
+use analytics_domain::live::{Connection, FEEDS, Frame, Head, LiveMessage, Stream, Subscription, Way};
 use analytics_dynamo::TableError;
 use analytics_http::{ApiError, FieldError};
 use analytics_metrics::{App as Metrics, Question, Questions, answer, answer_all};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
-use crate::{account::Account, post::Parcel};
+use crate::{
+    Budget,
+    account::{Account, Wanted},
+    post::Parcel,
+};
+
+/// How often in a row an answer may take longer than its share of time, before its stream ends.
+const TRIES: u32 = 3;
+/// The code of an answer that takes too long, or too much.
+const TOO_MUCH: &str = "query_too_large";
 
 /// What an answer comes to: for those who know the last one, if it differs, and for those who don't.
 struct Frames {
@@ -17,25 +27,51 @@ struct Frames {
 }
 
 impl Account<'_> {
-    /// Asks what is followed, once for all who follow it so, and tells them what is new in it. `newcomers` are told all of it, in
-    /// their order. Returns whether anything is followed.
-    pub async fn tell_numbers(&mut self, is_stale: bool, newcomers: &[(String, Stream)]) -> Result<bool, TableError> {
+    /// Asks what is wanted, once for all who follow it so, and tells them what is new in it. Newcomers are told all of it, in their
+    /// order. What there is no time for, and what took too long, is asked again by a later call. Returns whether anything is
+    /// followed.
+    pub async fn tell_numbers(&mut self, wanted: &Wanted) -> Result<bool, TableError> {
+        let Wanted { is_stale, again, newcomers } = wanted;
         let is_new = |way: &Way, one: &Connection| newcomers.contains(&(one.id.clone(), way.stream.clone()));
-        let is_wanted = |way: &Way| self.followers(way).any(|one| is_stale || is_new(way, one));
+        let is_wanted = |way: &Way| {
+            let is_due = *is_stale || again.contains(way.id());
+            self.followers(way).any(|one| is_due || is_new(way, one))
+        };
         let mut ways = self.ways_to(|stream| *stream != Stream::Analytics);
         ways.retain(|(way, _)| is_wanted(way));
-        ways.sort_by_key(|(way, _)| newcomers.iter().position(|(_, stream)| *stream == way.stream));
+        // Who waits goes first, then what was not asked for the longest time.
+        let asked = self.app.memory().asked.clone();
+        ways.sort_by_cached_key(|(way, _)| {
+            let place = newcomers.iter().position(|(_, stream)| *stream == way.stream).unwrap_or(usize::MAX);
+            (place, asked.get(&way.place).copied().unwrap_or(0))
+        });
         let heads = self.heads(ways.iter().map(|(way, _)| way)).await?;
+        let (mut left, mut begun) = (Vec::new(), Vec::new());
         // One after the other: each takes several statements at once.
         for ((way, subscription), head) in ways.iter().zip(heads) {
+            if !self.budget.has_share() {
+                left.push(way);
+                continue;
+            }
             let asked_at = (self.app.now)();
-            let told = ask(&self.app.metrics, self.id, &way.stream, subscription, asked_at).await;
+            self.app.memory().asked.insert(way.place.clone(), asked_at);
+            let asking = ask(&self.app.metrics, self.id, &way.stream, subscription, asked_at);
+            let told = timeout(Budget::SHARE, asking).await.unwrap_or_else(|_| Err(too_late()));
             let now = (self.app.now)();
+            if let Err(error) = &told
+                && error.code == TOO_MUCH
+                && head.late + 1 < TRIES
+            {
+                tracing::warn!(account.id = self.id, tries = head.late + 1, "a question takes more than its share");
+                self.app.feeds.set_head(&way.place, &head, &head.later(), now).await?;
+                left.push(way);
+                continue;
+            }
             let stream = way.stream.to_string();
             let (new, old): (Vec<&Connection>, Vec<&Connection>) =
                 self.followers(way).partition(|one| is_new(way, one));
             // Who has been told before is told again only what has come since; who has missed that, everything.
-            let old = if is_stale { old } else { Vec::new() };
+            let old = if *is_stale || again.contains(way.id()) { old } else { Vec::new() };
             let (resting, old): (Vec<&Connection>, Vec<&Connection>) =
                 old.into_iter().partition(|one| self.app.memory().laggards.rests(&one.id, now));
             resting.iter().for_each(|one| self.app.memory().laggards.miss(&one.id, &stream, 0, now));
@@ -55,13 +91,39 @@ impl Account<'_> {
                 parcels(&new, [Some(&subscribed), whole.as_ref()]),
             ]
             .concat();
-            let ends: Vec<String> = parcels.iter().filter(|_| is_over).map(|one| one.connection_id.clone()).collect();
-            self.send_of(&stream, parcels, 0).await;
-            for id in ends {
-                self.app.connections.unsubscribe(self.id, &id, &way.stream).await?;
+            if is_over {
+                let ends: Vec<String> = self.followers(way).map(|one| one.id.clone()).collect();
+                self.send_of(&stream, parcels, 0).await;
+                for id in ends {
+                    self.app.connections.unsubscribe(self.id, &id, &way.stream).await?;
+                }
+            } else {
+                begun.extend(new.iter().map(|one| (one.id.clone(), way.stream.clone())));
+                self.send_of(&stream, parcels, 0).await;
             }
         }
+        self.begin_numbers(&begun).await?;
+        self.ask_later(&left, newcomers).await;
         Ok(!ways.is_empty())
+    }
+
+    /// Has a later call ask what is left. Newcomers go on waiting for it.
+    async fn ask_later(&mut self, left: &[&Way], newcomers: &[(String, Stream)]) {
+        let mut waiting: BTreeMap<&String, Vec<Stream>> = BTreeMap::new();
+        for (id, stream) in newcomers.iter().filter(|(_, stream)| left.iter().any(|way| way.stream == *stream)) {
+            waiting.entry(id).or_default().push(stream.clone());
+        }
+        for feeds in left.chunks(FEEDS) {
+            let feeds = feeds.iter().map(|way| way.id().to_owned()).collect();
+            let again = LiveMessage::Again { account_id: self.id.into(), feeds, at: (self.app.now)() };
+            if let Err(error) = self.queue(&again).await {
+                // The next event that is stored has them asked too.
+                tracing::warn!(account.id = self.id, error.cause = %error, "numbers are not asked again now");
+            }
+        }
+        for (id, streams) in waiting {
+            self.pass_on(id, streams).await;
+        }
     }
 
     /// What is told of an answer, or of an error.
@@ -79,26 +141,38 @@ impl Account<'_> {
                 if let Some(cause) = &error.cause {
                     tracing::error!(account.id = self.id, error.code = error.code, error.cause = cause, "no answer");
                 }
-                // What makes no sense now will not make sense later.
+                // What makes no sense now will not make sense later. Who asks for it again begins with all tries.
                 let is_over = error.status.is_client_error();
+                if head.late > 0 {
+                    self.app.feeds.set_head(&way.place, head, &head.in_time(), now).await?;
+                }
                 let detail = if is_over { words(&error) } else { "it will be tried again".to_owned() };
                 let text = Frame::StreamError { stream: &stream, code: error.code, detail: &detail }.to_json();
                 let text: Option<Arc<str>> = Some(text.into());
                 return Ok(Frames { delta: text.clone(), whole: text });
             }
         };
-        let (frames, seq) = {
+        let (frames, after) = {
             let mut memory = self.app.memory();
             let chart = memory.charts.entry(way.place.clone()).or_default();
-            chart.resume(head.seq);
+            chart.resume(head);
             let delta = chart.update(&stream, answer, now).map(Arc::from);
-            (Frames { delta, whole: chart.snapshot(&stream).map(Arc::from) }, chart.seq())
+            (Frames { delta, whole: chart.snapshot(&stream).map(Arc::from) }, chart.head(head, now).in_time())
         };
-        if seq != head.seq {
-            self.app.feeds.set_head(&way.place, head, &head.clone().after(seq, now), now).await?;
+        if after != *head {
+            self.app.feeds.set_head(&way.place, head, &after, now).await?;
         }
         Ok(frames)
     }
+}
+
+fn too_late() -> ApiError {
+    let detail = format!(
+        "the answer takes longer than {} seconds: ask for a shorter period, a longer interval, fewer groups or formulas, or \
+         properties among the metric's dimensions",
+        Budget::SHARE.as_secs()
+    );
+    ApiError::unreadable(TOO_MUCH, detail)
 }
 
 /// What is wrong with a question, in one line.

@@ -102,6 +102,7 @@ mod tests {
             connected_at: 0,
             token_expires_at: 3_600_000,
             left_at: None,
+            signed_by: None,
             subscriptions: streams.map(|stream| (stream, Subscription::whole(1_000))).into(),
         }
     }

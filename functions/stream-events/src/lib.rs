@@ -10,9 +10,12 @@
 
 mod account;
 mod audience;
+mod budget;
 mod charts;
+mod events;
 mod laggards;
 mod post;
+mod sockets;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -21,8 +24,8 @@ use std::{
     time::Duration,
 };
 
-use analytics_domain::live::{Chart, LiveMessage};
-use analytics_dynamo::{ConnectionTable, FeedTable};
+use analytics_domain::live::{Chart, LiveMessage, Seen};
+use analytics_dynamo::{ConnectionTable, FeedTable, SeenTable};
 use analytics_messaging::{Message, PartialFailure, Queue, SqsBatch};
 use analytics_metrics::App as Metrics;
 use analytics_platform::{
@@ -31,10 +34,13 @@ use analytics_platform::{
 };
 use analytics_sockets::Sockets;
 use futures_util::future::join_all;
+use tokio::time::{sleep_until, timeout_at};
 
 use account::{Account, News};
 use audience::Audience;
+use budget::Budget;
 use laggards::Laggards;
+pub use sockets::end_invalid;
 
 /// Events that wait for a frame unless a setting says otherwise.
 const MOST: NonZero<usize> = NonZero::new(50).unwrap();
@@ -45,6 +51,7 @@ const FULL: usize = 10;
 pub struct App {
     connections: ConnectionTable,
     feeds: FeedTable,
+    seen: SeenTable,
     metrics: Metrics,
     sockets: Sockets,
     /// Back to this function, to another group.
@@ -70,10 +77,24 @@ struct Memory {
     laggards: Laggards,
     /// What clients have been told once.
     noticed: HashSet<(String, i64)>,
+    /// When numbers were asked last, by their place in the table.
+    asked: HashMap<String, i64>,
+    /// The latest events that were counted, by account.
+    seen: HashMap<String, Known>,
+}
+
+/// Events that were counted, as far as they were read by then.
+#[derive(Default)]
+struct Known {
+    seen: Seen,
+    /// Epoch milliseconds.
+    read_to: i64,
 }
 
 /// Things remembered at most; then the memory starts anew.
 const REMEMBERED: usize = 1_000;
+/// Events of all accounts that are known to be counted, at most: 40 bytes each.
+const KNOWN: usize = 1_000_000;
 
 impl App {
     /// Reads `CONNECTIONS_TABLE`, `LIVE_QUEUE_URL`, `STREAM_INTERVAL_MS` (between two frames), `STREAM_BUFFER_SIZE` (events that wait
@@ -85,10 +106,12 @@ impl App {
     pub fn from_lookup(lookup: &impl Lookup) -> Result<Self, ConfigError> {
         let sdk = aws::sdk_config(lookup)?;
         let (tables, table) = (analytics_dynamo::client(&sdk), lookup.required("CONNECTIONS_TABLE")?);
+        let metrics = Metrics::beside(tables.clone(), lookup)?;
         Ok(Self {
             connections: ConnectionTable::new(tables.clone(), table.clone()),
-            feeds: FeedTable::new(tables.clone(), table),
-            metrics: Metrics::beside(tables, lookup)?,
+            feeds: FeedTable::new(tables.clone(), table.clone()),
+            seen: SeenTable::new(tables, table),
+            metrics: Metrics { warehouse: metrics.warehouse.within(Budget::SHARE_SECONDS), ..metrics },
             sockets: Sockets::from_lookup(&sdk, lookup)?,
             live: Queue::new(analytics_messaging::client(&sdk), lookup.required("LIVE_QUEUE_URL")?),
             interval: lookup.parsed("STREAM_INTERVAL_MS", 250, "a number of milliseconds")?,
@@ -104,15 +127,28 @@ impl App {
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        if memory.charts.len() + memory.audiences.len() + memory.laggards.len() + memory.noticed.len() > REMEMBERED {
+        let things = [
+            memory.charts.len(),
+            memory.audiences.len(),
+            memory.laggards.len(),
+            memory.noticed.len(),
+            memory.asked.len(),
+            memory.seen.len(),
+        ];
+        if things.iter().sum::<usize>() > REMEMBERED {
             *memory = Memory::default();
+        }
+        if memory.seen.values().map(|known| known.seen.len()).sum::<usize>() > KNOWN {
+            memory.seen.clear();
         }
         memory
     }
 }
 
-/// Streams what the messages tell to everybody who watches.
+/// Streams what the messages tell to everybody who watches. An account that takes longer than a call lasts has its messages
+/// again; those of the others are done.
 pub async fn handle(app: &App, batch: SqsBatch) -> PartialFailure {
+    let budget = Budget::new();
     let is_full = batch.records.len() >= FULL;
     let mut groups: BTreeMap<&str, (Vec<&Message>, Vec<News<'_>>)> = BTreeMap::new();
     for message in &batch.records {
@@ -127,14 +163,19 @@ pub async fn handle(app: &App, batch: SqsBatch) -> PartialFailure {
     }
     let groups = groups.into_values().map(|(messages, parsed)| async move {
         let account_id = parsed.first().map_or("", |news| news.message.account_id());
-        let told = async { Account::load(app, account_id).await?.tell(&parsed, is_full).await };
-        match told.await {
-            Ok(()) => Vec::new(),
-            Err(error) => {
-                tracing::warn!(account.id = account_id, error.cause = %error, "not told now, will come again");
-                messages
+        let told = async { Account::load(app, account_id, budget).await?.tell(&parsed, is_full).await };
+        let cause = match timeout_at(budget.answering(), told).await {
+            Ok(Ok(until)) => {
+                if let Some(until) = until {
+                    sleep_until(until.min(budget.answering())).await;
+                }
+                return Vec::new();
             }
-        }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the call's time is over".to_owned(),
+        };
+        tracing::warn!(account.id = account_id, error.cause = cause, "not told now, will come again");
+        messages
     });
     join_all(groups).await.into_iter().flatten().collect()
 }

@@ -19,15 +19,15 @@ pub struct Parcel {
     pub frames: Vec<Arc<str>>,
 }
 
-/// How long all of it may take: others wait for it, and before the queue's visibility timeout is over it must be done.
-const BUDGET: Duration = Duration::from_secs(5);
+/// How long all of it may take: others wait for it.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Time that the gateway gets for other things at most: a call has ten seconds.
 const LONGEST_REST: Duration = Duration::from_secs(2);
 
-/// Sends them all; those that did not arrive come back.
-pub async fn post(sockets: &Sockets, parcels: Vec<Parcel>) -> Vec<(String, SocketError)> {
-    let end = Instant::now() + BUDGET;
+/// Sends them all, as far as the call's time allows; those that did not arrive come back.
+pub async fn post(sockets: &Sockets, parcels: Vec<Parcel>, until: Instant) -> Vec<(String, SocketError)> {
+    let end = until.min(Instant::now() + PATIENCE);
     let (at_once, mut sending) = (Arc::new(Semaphore::new(AT_ONCE)), JoinSet::new());
     for Parcel { connection_id, frames } in parcels {
         let (sockets, at_once) = (sockets.clone(), Arc::clone(&at_once));

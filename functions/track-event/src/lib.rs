@@ -57,4 +57,27 @@ mod tests {
         assert_eq!(refused.status, StatusCode::FORBIDDEN);
         assert!(app.queue.events().is_empty());
     }
+
+    #[tokio::test]
+    async fn the_users_event_is_taken_as_it_stands() {
+        let app = app();
+        let mut request = request("track-event", Role::Ingest);
+        let event = r#"{"eventId":"e1","accountId":"unit","sessionId":"s1","eventType":"message",
+            "eventName":"message_sent","timestamp":"2026-11-24T09:29:00Z","properties":{"campaignId":"123"},
+            "context":{"ip":"203.0.113.9","userAgent":"x","locale":"zh-CN"}}"#;
+        *request.body_mut() = event.into();
+        let answer = handle(&app, request).await.expect("accepted");
+        assert_eq!((answer.status(), &body(&answer)["eventId"]), (StatusCode::ACCEPTED, &"e1".into()));
+        assert_eq!(app.queue.events(), [("message_sent".to_owned(), "e1".to_owned())]);
+    }
+
+    #[tokio::test]
+    async fn an_event_of_another_account_is_refused() {
+        let app = app();
+        let mut request = request("track-event", Role::Ingest);
+        *request.body_mut() = r#"{"eventName":"a","accountId":"shop"}"#.into();
+        let refused = handle(&app, request).await.expect_err("refused");
+        assert_eq!((refused.status, &*refused.errors[0].code), (StatusCode::UNPROCESSABLE_ENTITY, "account_mismatch"));
+        assert_eq!(refused.errors[0].pointer.as_deref(), Some("/accountId"));
+    }
 }

@@ -4,17 +4,41 @@ use analytics_domain::{
     access::Operation,
     event::{BodyError, Drafts, parse_batch, parse_lines},
 };
-use analytics_http::{ApiError, FieldError, Incoming, MediaType, Reply, accepted};
+use analytics_http::{ApiError, FieldError, Incoming, LISTED_ERRORS, MediaType, Reply, accepted};
 use analytics_ingest::{Answers, App, SealedQueue, Taken};
 use lambda_http::Request;
 use serde::Serialize;
 
-/// The verdict on a batch: every event not named in `errors` was accepted.
+/// The verdict on a batch: every event that is named neither in `errors` nor in `rejected_indexes` was accepted.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Verdict {
     accepted: usize,
     rejected: usize,
     errors: Vec<FieldError>,
+    #[serde(flatten)]
+    omitted: Option<Omitted>,
+}
+
+/// What there is in the place of errors beyond [`LISTED_ERRORS`].
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Omitted {
+    errors_omitted: usize,
+    /// Of all rejected events.
+    rejected_indexes: Vec<usize>,
+}
+
+impl Verdict {
+    fn new(taken: Taken, list: &str) -> Self {
+        let rejected_indexes: Vec<usize> = taken.rejections.iter().map(|(index, _)| *index).collect();
+        let rejected = rejected_indexes.len();
+        let mut errors = FieldError::of_events(Some(list), taken.rejections);
+        let errors_omitted = errors.len().saturating_sub(LISTED_ERRORS);
+        errors.truncate(LISTED_ERRORS);
+        let omitted = (errors_omitted > 0).then_some(Omitted { errors_omitted, rejected_indexes });
+        Self { accepted: taken.accepted, rejected, errors, omitted }
+    }
 }
 
 type Parse = fn(&[u8]) -> Result<Drafts<'_>, BodyError>;
@@ -29,11 +53,10 @@ pub async fn handle<Q: SealedQueue, A: Answers>(app: &App<Q, A>, request: Reques
         MediaType::Lines => (parse_lines, ""),
     };
     let answer = |taken: Taken| {
-        let rejected = taken.rejections.len();
-        let errors = FieldError::of_events(Some(list), taken.rejections);
         if taken.accepted > 0 {
-            accepted(&Verdict { accepted: taken.accepted, rejected, errors })
+            accepted(&Verdict::new(taken, list))
         } else {
+            let errors = FieldError::of_events(Some(list), taken.rejections);
             Err(ApiError::invalid("none of the events was accepted: see errors", errors))
         }
     };
@@ -41,80 +64,4 @@ pub async fn handle<Q: SealedQueue, A: Answers>(app: &App<Q, A>, request: Reques
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::PoisonError;
-
-    use analytics_domain::{
-        access::Role,
-        idempotency::{Answer, Start},
-    };
-    use analytics_testkit::{FakeAnswers, app, body, request};
-    use http::{HeaderValue, StatusCode};
-    use lambda_http::Body;
-    use serde_json::json;
-
-    use super::*;
-
-    fn with_key() -> Request {
-        let mut request = request("track-events", Role::Ingest);
-        request.headers_mut().insert("idempotency-key", HeaderValue::from_static("k"));
-        request
-    }
-
-    #[tokio::test]
-    async fn the_sample_is_accepted_but_for_its_bad_event() {
-        let app = app();
-        let answer = handle(&app, request("track-events", Role::Ingest)).await.expect("accepted");
-        assert_eq!(answer.status(), StatusCode::ACCEPTED);
-        assert_eq!(
-            body(&answer),
-            json!({"accepted": 3, "rejected": 1, "errors": [{"index": 3, "code": "invalid_type",
-                "pointer": "/events/3/eventName", "detail": "must be a string, this is a number"}]})
-        );
-        let names: Vec<String> = app.queue.events().into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names, ["message_sent", "message_delivered", "message_failed"]);
-    }
-
-    #[tokio::test]
-    async fn there_is_no_202_before_the_queue_has_taken_the_events() {
-        let mut app = app();
-        app.queue.down = true;
-        let refused = handle(&app, with_key()).await.expect_err("refused");
-        assert_eq!((refused.status, refused.retry_after_seconds), (StatusCode::SERVICE_UNAVAILABLE, Some(2)));
-        // The next try need not wait for the claim to run out.
-        assert_eq!(*app.answers.released.lock().unwrap_or_else(PoisonError::into_inner), 1);
-    }
-
-    #[tokio::test]
-    async fn the_same_key_makes_the_same_events_and_its_answer_is_noted() {
-        let (first, second) = (app(), app());
-        let answer = handle(&first, with_key()).await.expect("accepted");
-        handle(&second, with_key()).await.expect("accepted");
-        assert_eq!(first.queue.events(), second.queue.events());
-        let noted = first.answers.finished.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Body::Text(text) = answer.body() else { panic!("answers are text") };
-        assert_eq!(noted, [Answer { status: 202, body: text.clone() }]);
-    }
-
-    #[tokio::test]
-    async fn without_a_key_the_same_body_makes_other_events() {
-        let (first, second) = (app(), app());
-        handle(&first, request("track-events", Role::Ingest)).await.expect("accepted");
-        handle(&second, request("track-events", Role::Ingest)).await.expect("accepted");
-        assert_ne!(first.queue.events(), second.queue.events());
-    }
-
-    #[tokio::test]
-    async fn a_key_that_was_seen_before_sends_nothing_again() {
-        let answered = Start::Answered(Answer { status: 202, body: "{\"accepted\":3}".to_owned() });
-        for (start, status) in [(answered, 202), (Start::Running, 409), (Start::OtherBody, 422)] {
-            let app = App { answers: FakeAnswers::starting(start), ..app() };
-            let got = match handle(&app, with_key()).await {
-                Ok(answer) => answer.status(),
-                Err(refused) => refused.status,
-            };
-            assert_eq!(got, status);
-            assert!(app.queue.events().is_empty());
-        }
-    }
-}
+mod tests;

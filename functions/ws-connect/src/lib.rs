@@ -18,11 +18,13 @@ pub async fn handle(app: &App, event: SocketEvent) -> Answer {
             answer
         }
         Err(refused) => {
+            // Of a client's mistake the detail quotes what it sent.
+            let cause = if refused.status >= 500 { &*refused.detail } else { "" };
             tracing::info!(
                 connection.id = event.request_context.connection_id,
                 http.status = refused.status,
                 error.code = refused.code,
-                error.detail = refused.detail,
+                error.cause = cause,
                 "refused"
             );
             Answer::new(refused.status)
@@ -35,7 +37,8 @@ async fn connect(app: &App, event: &SocketEvent) -> Result<(), Refused> {
     let token = event.query("token").first().map(String::as_str);
     let token = token.or_else(|| offered(event).find_map(|protocol| protocol.strip_prefix(TOKEN_PREFIX)));
     let missing = || refused(401, "token_missing", "connect with ?token=<JWT>, or with the subprotocol bearer.<JWT>");
-    let (principal, token_expires_at) = app.verifier.identify(token.ok_or_else(missing)?, now).await?;
+    let identity = app.verifier.identify(token.ok_or_else(missing)?, now).await?;
+    let principal = identity.principal;
     // Whoever may follow nothing has no use for a connection.
     may_follow(&principal, &Stream::Analytics)?;
     let streams = event.query("stream");
@@ -47,7 +50,8 @@ async fn connect(app: &App, event: &SocketEvent) -> Result<(), Refused> {
         id: event.request_context.connection_id.clone(),
         role: principal.role,
         connected_at: now,
-        token_expires_at,
+        token_expires_at: identity.expires_at,
+        signed_by: Some(identity.signed_by.to_string()),
         left_at: None,
         subscriptions: std::collections::BTreeMap::new(),
     };

@@ -7,7 +7,7 @@ use analytics_domain::{
     time,
 };
 use analytics_dynamo::Added;
-use analytics_live::{Answer, App, Refused, SocketEvent, may_follow};
+use analytics_live::{Answer, App, Identity, Refused, SocketEvent, may_follow};
 use analytics_sockets::SocketError;
 
 /// Does what a client wants, or tells it why not.
@@ -16,8 +16,10 @@ pub async fn handle(app: &App, event: SocketEvent) -> Answer {
     let told = match act(app, id, &event.body).await {
         Ok(frames) => answer(app, id, &frames).await,
         Err(refused) => {
-            tracing::info!(connection.id = id, error.code = refused.code, error.detail = refused.detail, "refused");
             let is_ours = refused.status >= 500;
+            // Of a client's mistake the detail quotes what it sent.
+            let cause = if is_ours { &*refused.detail } else { "" };
+            tracing::info!(connection.id = id, error.code = refused.code, error.cause = cause, "refused");
             let detail = if is_ours { "try again" } else { &refused.detail };
             let told = app.sockets.post(id, &Frame::Error { code: refused.code, detail }.to_json()).await;
             // Without a token that counts there is nothing to stay for.
@@ -49,6 +51,11 @@ async fn act(app: &App, id: &str, body: &str) -> Result<Vec<String>, Refused> {
     if connection.token_expires_at <= now && !matches!(action, Action::Auth(_)) {
         return Err(refused(401, "token_expired", "the token has ended"));
     }
+    if let Some(signer) = connection.signed_by.as_deref().filter(|_| !matches!(action, Action::Auth(_)))
+        && !app.verifier.still_holds(signer, now).await
+    {
+        return Err(refused(401, "token_unknown_key", "the key that signed the token counts no longer"));
+    }
     match action {
         Action::Ping => {
             let pong = Frame::Pong { at: time::format(now), streams: standing(app, &connection).await? };
@@ -59,7 +66,7 @@ async fn act(app: &App, id: &str, body: &str) -> Result<Vec<String>, Refused> {
             let identified = app.verifier.identify(&token, now).await.map_err(Refused::from);
             // The one that is used goes on to count until it ends.
             let stays = connection.token_expires_at > now;
-            let (principal, until) = identified.map_err(|refused| match refused.status {
+            let Identity { principal, expires_at, signed_by } = identified.map_err(|refused| match refused.status {
                 401 if stays => Refused { status: 400, ..refused },
                 _ => refused,
             })?;
@@ -69,9 +76,10 @@ async fn act(app: &App, id: &str, body: &str) -> Result<Vec<String>, Refused> {
             for stream in connection.subscriptions.keys() {
                 may_follow(&principal, stream)?;
             }
-            (connection.role, connection.token_expires_at) = (principal.role, until);
+            (connection.role, connection.token_expires_at) = (principal.role, expires_at);
+            connection.signed_by = Some(signed_by.to_string());
             app.connections.renew(&connection).await.map_err(unavailable)?;
-            Ok(vec![Frame::Authenticated { token_expires_at: time::format(until) }.to_json()])
+            Ok(vec![Frame::Authenticated { token_expires_at: time::format(expires_at) }.to_json()])
         }
         Action::Unsubscribe(stream) => {
             app.connections.unsubscribe(&connection.account_id, id, &stream).await.map_err(unavailable)?;
@@ -90,7 +98,10 @@ async fn act(app: &App, id: &str, body: &str) -> Result<Vec<String>, Refused> {
                         streams.into_iter().map(|(stream, _)| stream).partition(|stream| *stream == Stream::Analytics);
                     for streams in [events, numbers].into_iter().filter(|streams: &Vec<Stream>| !streams.is_empty()) {
                         let (account_id, connection_id) = ((&*connection.account_id).into(), id.into());
-                        app.announce(&LiveMessage::Following { account_id, connection_id, streams, at: now }).await?;
+                        let is_noticed = false;
+                        let following =
+                            LiveMessage::Following { account_id, connection_id, streams, at: now, is_noticed };
+                        app.announce(&following).await?;
                     }
                     Ok(Vec::new())
                 }

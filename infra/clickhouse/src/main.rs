@@ -17,7 +17,7 @@ async fn main() -> Result<()> {
     let database = or("CLICKHOUSE_DATABASE", "analytics");
     let retention_days: u32 = environment.parsed("RETENTION_DAYS", 400, "a number of days")?;
     let server = Client::default()
-        .with_url(environment.required("CLICKHOUSE_URL")?)
+        .with_url(environment.url("CLICKHOUSE_URL")?)
         .with_user(or("CLICKHOUSE_USER", "default"))
         .with_password(or("CLICKHOUSE_PASSWORD", ""))
         .with_validation(false);

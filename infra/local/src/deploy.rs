@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::{ACCESS_KEY, Config, JWT_AUDIENCE, JWT_ISSUER, REGION, STACK_NAME};
 use crate::keys::SigningKey;
-use crate::{artifacts, http, install, run};
+use crate::{artifacts, http, install, private, run};
 
 /// What a deployment answers with.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -26,6 +26,7 @@ pub struct Outputs {
     pub events_dead_letter_queue_url: String,
     pub idempotency_table_name: String,
     pub metrics_table_name: String,
+    pub rollups_table_name: String,
     pub rollup_metrics_name: String,
 }
 
@@ -69,14 +70,15 @@ pub async fn deploy(config: &Config, key: &SigningKey) -> Result<Outputs> {
         return Ok(deployment.outputs);
     }
     let outputs = deploy_now(config, &parameters)?;
-    fs::write(record(config), serde_json::to_vec_pretty(&Deployment { version, outputs: outputs.clone() })?)?;
+    private::write(&record(config), serde_json::to_vec_pretty(&Deployment { version, outputs: outputs.clone() })?)?;
     Ok(outputs)
 }
 
 fn deploy_now(config: &Config, parameters: &str) -> Result<Outputs> {
     // JSON is YAML, and as a file it needs no quoting on the command line.
     let parameter_file = config.state.join("parameters.yaml");
-    fs::write(&parameter_file, parameters)?;
+    // It holds the password of ClickHouse.
+    private::write(&parameter_file, parameters)?;
     let mut sam = Command::new(config.python_tool("sam"));
     sam.args(["deploy", "--template-file", "template.yaml", "--stack-name", STACK_NAME, "--region", REGION])
         .args(["--resolve-s3", "--capabilities", "CAPABILITY_IAM", "--no-progressbar"])

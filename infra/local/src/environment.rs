@@ -1,13 +1,13 @@
 //! `env`, the file that tells other programs about the running stack, and what people are told.
 
 use std::fmt::Write;
-use std::fs;
 
 use anyhow::Result;
 
 use crate::config::{ACCESS_KEY, Config, JWT_AUDIENCE, JWT_ISSUER, REGION};
 use crate::deploy::{self, Outputs};
 use crate::keys::{SigningKey, TokenRequest};
+use crate::private;
 
 /// The account of the demo data.
 pub const DEMO_ACCOUNT: &str = "demo";
@@ -34,6 +34,7 @@ pub fn variables(config: &Config, outputs: &Outputs, key: &SigningKey) -> Result
         ("DEAD_LETTER_QUEUE_URL", outputs.events_dead_letter_queue_url.clone()),
         ("IDEMPOTENCY_TABLE", outputs.idempotency_table_name.clone()),
         ("METRICS_TABLE", outputs.metrics_table_name.clone()),
+        ("ROLLUPS_TABLE", outputs.rollups_table_name.clone()),
         ("ROLLUP_METRICS", outputs.rollup_metrics_name.clone()),
         ("RETENTION_DAYS", config.retention_days.to_string()),
         ("JWT_ISSUER", JWT_ISSUER.to_owned()),
@@ -49,7 +50,7 @@ pub fn write(config: &Config, outputs: &Outputs, key: &SigningKey) -> Result<()>
     for (name, value) in variables(config, outputs, key)? {
         writeln!(text, "{name}={}", quoted(&value))?;
     }
-    Ok(fs::write(config.env_file(), text)?)
+    private::write(&config.env_file(), text)
 }
 
 fn quoted(value: &str) -> String {

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use crate::config::Config;
 use crate::environment::DEMO_ACCOUNT;
 use crate::keys::{SigningKey, TokenRequest};
+use crate::private;
 
 /// What stands in a sample where a token belongs.
 const PLACE: &str = "TOKEN";
@@ -20,7 +21,7 @@ pub fn invoke(config: &Config, function: &str) -> Result<()> {
     let token = SigningKey::load(config)?.token(&TokenRequest::new(DEMO_ACCOUNT, "admin"))?;
     let filled = config.state.join("events").join(format!("{function}.json"));
     fs::create_dir_all(config.state.join("events"))?;
-    fs::write(&filled, text.replace(PLACE, &token))?;
+    private::write(&filled, text.replace(PLACE, &token))?;
     let error = Command::new(config.python_tool("cargo-lambda"))
         .args(["lambda", "invoke", function, "--data-file"])
         .arg(&filled)

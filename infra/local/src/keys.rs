@@ -1,7 +1,6 @@
 //! The key that signs tokens of the local stack, and the tokens.
 
 use std::fs;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -17,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::{Config, JWT_AUDIENCE, JWT_ISSUER};
 use crate::install::hex;
+use crate::private;
 
 const DEFAULT_TTL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
@@ -46,9 +46,7 @@ impl SigningKey {
         if !file.exists() {
             fs::create_dir_all(file.parent().context("a key needs a folder")?)?;
             let pem = SecretKey::random(&mut OsRng).to_pkcs8_pem(LineEnding::LF)?;
-            let mut options = fs::OpenOptions::new();
-            let mut target = options.write(true).create_new(true).mode(0o600).open(&file)?;
-            std::io::Write::write_all(&mut target, pem.as_bytes())?;
+            private::write(&file, pem.as_bytes())?;
         }
         Self::load(config)
     }

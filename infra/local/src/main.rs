@@ -18,6 +18,7 @@ mod invoke;
 mod keys;
 mod lifecycle;
 mod package;
+mod private;
 mod process;
 mod redrive;
 mod run;

@@ -8,8 +8,8 @@ import { App } from "./ui/App";
 
 const address = document.querySelector<HTMLMetaElement>('meta[name="live-url"]')?.content ?? "";
 
-goToAddress();
 signInAgain();
+goToAddress();
 window.addEventListener("hashchange", goToAddress);
 // The connection first: it opens while the page is drawn.
 watch(address);

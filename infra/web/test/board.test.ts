@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readPlace, writePlace } from "../src/board/place";
-import { campaignIs, questionsOf } from "../src/board/questions";
+import { STEPS, campaignIs, questionsOf, sharesOf } from "../src/board/questions";
 import { EventRate, KEPT_EVENTS, withNewer, withStored } from "../src/board/ticker";
 
 const event = (id: number) => ({ eventId: `e${id}`, eventName: "message_sent", timestamp: "2026-11-24T09:30:00.000Z" });
@@ -49,4 +49,13 @@ test("a campaign's name is asked for as it is", () => {
   const { senders, groups } = questionsOf({ campaign: "spring", period: "7d", timezone: "UTC" }) as Record<string, { filter?: string }>;
   assert.equal(groups?.filter, 'campaignId = "spring"');
   assert.equal(senders?.filter, undefined);
+});
+
+test("a step has a share of the one before only if it is a part of that", () => {
+  const shares = sharesOf([100, 50, 51, 10, 15, 44, 88]);
+  assert.deepEqual(STEPS.map((step, index) => [step, shares[index]]), [
+    ["queued", null], ["sent", 50], ["delivered", 102], ["read", (100 * 10) / 51],
+    ["clicked", null], ["joined", null], ["converted", null],
+  ]);
+  assert.deepEqual(sharesOf([0, 5, null, 5, 5, 5, 5]), STEPS.map(() => null));
 });

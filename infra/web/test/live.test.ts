@@ -4,7 +4,8 @@ import { EVENTS, KPIS, events, following, snapshot } from "./world";
 
 test("asks for all streams as soon as the connection is open, and is live when each has begun", () => {
   const { world, heard } = following(KPIS, EVENTS);
-  assert.equal(world.last.address, "wss://live/ws?token=t.o.k");
+  assert.equal(world.last.address, "wss://live/ws");
+  assert.deepEqual(world.last.protocols, ["analytics", "bearer.t.o.k"]);
   assert.deepEqual(heard.phases, ["connecting"]);
   world.last.onopen?.();
   assert.deepEqual(world.last.said.map((message) => message["stream"]), ["query/kpis", "analytics"]);
@@ -196,7 +197,7 @@ test("later connections use the token that the server has taken", () => {
   world.last.says({ type: "authenticated", tokenExpiresAt: "" });
   world.last.breaks();
   world.pass(500);
-  assert.equal(world.last.address, "wss://live/ws?token=n.e.w");
+  assert.deepEqual([world.last.address, world.last.protocols[1]], ["wss://live/ws", "bearer.n.e.w"]);
 });
 
 test("asks for a frame that was sent and did not come, but not while it may be on its way", () => {

@@ -12,7 +12,10 @@ export class FakeSocket implements Socket {
   messages = 0;
   isClosed = false;
 
-  constructor(readonly address: string) {}
+  constructor(
+    readonly address: string,
+    readonly protocols: string[],
+  ) {}
 
   send(text: string): void {
     this.messages += 1;
@@ -48,8 +51,8 @@ export class FakeWorld implements Surroundings {
   private time = 1000;
   private timers: { at: number; then: () => void }[] = [];
 
-  open(address: string): FakeSocket {
-    const socket = new FakeSocket(address);
+  open(address: string, protocols: string[]): FakeSocket {
+    const socket = new FakeSocket(address, protocols);
     this.sockets.push(socket);
     return socket;
   }

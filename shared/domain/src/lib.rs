@@ -3,9 +3,12 @@
 
 pub mod access;
 pub mod catalogue;
+pub mod cursor;
 pub mod event;
 pub mod idempotency;
 pub mod live;
 pub mod metric;
+pub mod number;
 pub mod search;
+pub mod text;
 pub mod time;

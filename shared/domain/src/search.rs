@@ -1,15 +1,19 @@
 //! What a search asks for: read from query parameters, checked, and free of any storage's language.
 
 use crate::{
-    event::limits,
+    metric::{
+        Filter, MOST_TESTS, check_path,
+        filter::{Comparison, Literal, Test},
+        path_of, read_filter,
+    },
+    number::Number,
+    text::{fold, nfc},
     time::{self, EpochMillis},
 };
 
 /// Events in one page unless told otherwise, and at most.
 pub const DEFAULT_LIMIT: u32 = 50;
 pub const LARGEST_LIMIT: u32 = 1_000;
-/// Conditions on properties in one search.
-pub const PROPERTY_CONDITIONS: usize = 20;
 
 /// A search for accepted events, newest first.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,8 +29,9 @@ pub struct Search {
     pub from: Option<EpochMillis>,
     /// Exclusive.
     pub to: Option<EpochMillis>,
-    pub properties: Vec<Condition>,
-    /// Lower-cased; each must stand somewhere in the event's strings.
+    /// Conditions on properties.
+    pub filter: Filter,
+    /// Without case; each must stand somewhere in the event's strings.
     pub phrases: Vec<String>,
     pub page: Page,
 }
@@ -56,34 +61,6 @@ pub struct Page {
     pub cursor: Option<String>,
     /// Whether to count all events that match.
     pub count: bool,
-}
-
-/// A condition on one property.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Condition {
-    /// Name, or path of names with dots: `sender.country`.
-    pub path: String,
-    pub test: Test,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum Test {
-    /// The same text, the same number, `true` or `false`, or a list that holds it.
-    Equals(String),
-    Differs(String),
-    /// Compared as numbers where both are, else as text.
-    Compare(Comparison, String),
-    /// Upper and lower case are the same.
-    Contains(String),
-    Exists(bool),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Comparison {
-    Greater,
-    GreaterOrEqual,
-    Less,
-    LessOrEqual,
 }
 
 /// A query parameter that makes no sense.
@@ -128,7 +105,7 @@ struct Reader {
     from: Option<EpochMillis>,
     to: Option<EpochMillis>,
     code: Option<String>,
-    properties: Vec<Condition>,
+    filters: Vec<Filter>,
     phrases: Vec<String>,
     limit: Option<u32>,
     cursor: Option<String>,
@@ -138,11 +115,15 @@ struct Reader {
 impl Reader {
     fn read(&mut self, name: &str, value: &str) {
         match name {
-            "eventType" => self.event_types.extend(list(value)),
-            "eventName" => self.event_names.extend(list(value)),
-            "eventId" => self.event_id = Some(value.to_owned()),
-            "sessionId" => self.session_id = Some(value.to_owned()),
-            "userId" => self.user_id = Some(value.to_owned()),
+            "eventType" => self.event_types.extend(list(value).map(Item::into_text)),
+            "eventName" => self.event_names.extend(list(value).map(Item::into_text)),
+            "eventId" => self.event_id = Some(nfc(value).into_owned()),
+            "sessionId" => self.session_id = Some(nfc(value).into_owned()),
+            "userId" => self.user_id = Some(nfc(value).into_owned()),
+            "filter" => match read_filter(value) {
+                Ok(filter) => self.filters.push(filter),
+                Err((code, detail)) => self.refuse(name, code, detail),
+            },
             "code" => self.code = Some(value.to_owned()),
             "cursor" => self.cursor = Some(value.to_owned()),
             "from" => self.from = self.time(name, value),
@@ -167,7 +148,7 @@ impl Reader {
                 None => self.refuse(
                     name,
                     "unknown_parameter",
-                    "is not one of eventType, eventName, eventId, sessionId, userId, from, to, q, property.NAME, \
+                    "is not one of eventType, eventName, eventId, sessionId, userId, from, to, q, filter, property.NAME, \
                      status, code, limit, cursor, count",
                 ),
             },
@@ -187,32 +168,47 @@ impl Reader {
         time
     }
 
+    /// `NAME[OP]`. A name that ends like an operator, or with any other brackets, goes in quotes.
     fn property(&mut self, parameter: &str, name: &str, value: &str) {
-        let (path, operator) = match name.strip_suffix(']').and_then(|name| name.rsplit_once('[')) {
-            Some((path, operator)) => (path, operator),
-            None => (name, "eq"),
+        let quoted = name.strip_prefix('"').and_then(|rest| rest.rsplit_once('"'));
+        let (name, operator) = match quoted {
+            Some((name, "")) => (name, "eq"),
+            Some((name, operator)) => {
+                (name, operator.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(""))
+            }
+            None => match name.strip_suffix(']').and_then(|name| name.rsplit_once('[')) {
+                Some((name, operator)) => (name, operator),
+                None => (name, "eq"),
+            },
         };
-        let value = value.to_owned();
-        let test = match operator {
-            "eq" => Test::Equals(value),
-            "ne" => Test::Differs(value),
-            "gt" => Test::Compare(Comparison::Greater, value),
-            "gte" => Test::Compare(Comparison::GreaterOrEqual, value),
-            "lt" => Test::Compare(Comparison::Less, value),
-            "lte" => Test::Compare(Comparison::LessOrEqual, value),
-            "contains" => Test::Contains(value.to_lowercase()),
-            "exists" if matches!(&*value, "true" | "false") => Test::Exists(value == "true"),
+        let compare = |comparison| {
+            let literal = Number::parse(value).map_or_else(|| Literal::Text(nfc(value).into_owned()), Literal::Amount);
+            Test::Compare(comparison, literal)
+        };
+        let (test, holds) = match operator {
+            "eq" => (equals(value), true),
+            "ne" => (equals(value), false),
+            "gt" => (compare(Comparison::Greater), true),
+            "gte" => (compare(Comparison::GreaterOrEqual), true),
+            "lt" => (compare(Comparison::Less), true),
+            "lte" => (compare(Comparison::LessOrEqual), true),
+            "contains" => (Test::Contains(value.to_owned()), true),
+            "exists" if matches!(value, "true" | "false") => (Test::Exists, value == "true"),
             "exists" => return self.refuse(parameter, "invalid_value", "must be true or false"),
             _ => {
-                let known = "eq, ne, gt, gte, lt, lte, contains, exists";
-                return self.refuse(parameter, "unknown_operator", format!("[{operator}] is not one of {known}"));
+                let detail = format!(
+                    "[{operator}] is not one of eq, ne, gt, gte, lt, lte, contains, exists; a name with brackets goes in \
+                     quotes: property.\"{name}[{operator}]\""
+                );
+                return self.refuse(parameter, "unknown_operator", detail);
             }
         };
-        if path.is_empty() || path.chars().count() > limits::NAME_CHARS || path.chars().any(char::is_control) {
-            let detail = format!("a property's name has 1 to {} characters", limits::NAME_CHARS);
+        let path = path_of(&nfc(name)).into_owned();
+        if let Err(detail) = check_path(&path) {
             return self.refuse(parameter, "invalid_name", detail);
         }
-        self.properties.push(Condition { path: path.to_owned(), test });
+        let test = Filter::Test { path, test };
+        self.filters.push(if holds { test } else { Filter::Not(Box::new(test)) });
     }
 
     fn finish(mut self) -> Result<Query, Vec<ParameterError>> {
@@ -221,13 +217,13 @@ impl Reader {
         {
             self.refuse("to", "invalid_range", "must be later than from");
         }
-        if self.properties.len() > PROPERTY_CONDITIONS {
-            let detail = format!("a search has at most {PROPERTY_CONDITIONS} conditions on properties");
-            self.refuse("property", "too_many", detail);
+        let filter = Filter::All(std::mem::take(&mut self.filters));
+        if filter.size() > MOST_TESTS {
+            self.refuse("filter", "too_many", format!("a search makes at most {MOST_TESTS} tests"));
         }
         let only_accepted = [
             ("q", !self.phrases.is_empty()),
-            ("property", !self.properties.is_empty()),
+            ("filter", filter != Filter::EVERYTHING),
             ("eventType", !self.event_types.is_empty()),
             ("eventId", self.event_id.is_some()),
             ("sessionId", self.session_id.is_some()),
@@ -256,7 +252,7 @@ impl Reader {
                 user_id: self.user_id,
                 from,
                 to,
-                properties: self.properties,
+                filter,
                 phrases: self.phrases,
                 page,
             })
@@ -264,8 +260,67 @@ impl Reader {
     }
 }
 
-fn list(value: &str) -> impl Iterator<Item = String> + '_ {
-    value.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned)
+/// What a property equals that has this value in a query, where texts and numbers look alike.
+fn equals(value: &str) -> Test {
+    let text = Literal::Text(nfc(value).into_owned());
+    Test::In([Some(text), Number::parse(value).map(Literal::Amount)].into_iter().flatten().collect())
+}
+
+/// An item of a list.
+pub struct Item {
+    text: String,
+    is_quoted: bool,
+}
+
+impl Item {
+    #[must_use]
+    pub fn into_text(self) -> String {
+        self.text
+    }
+
+    /// As the name of a property or a field. In quotes it is a property's, whatever it starts with.
+    #[must_use]
+    pub fn into_path(self) -> String {
+        if self.is_quoted { path_of(&self.text).into_owned() } else { self.text }
+    }
+}
+
+/// The items of a list with commas between. An item in double quotes is taken as it stands; a quote within is written twice.
+pub fn list(value: &str) -> impl Iterator<Item = Item> + '_ {
+    let mut rest = value;
+    std::iter::from_fn(move || {
+        loop {
+            rest = rest.trim_start_matches(|character: char| character == ',' || character.is_whitespace());
+            if rest.is_empty() {
+                return None;
+            }
+            if let Some((item, after)) = rest.strip_prefix('"').and_then(quoted) {
+                rest = after;
+                return Some(Item { text: nfc(&item).into_owned(), is_quoted: true });
+            }
+            let (item, after) = rest.split_once(',').unwrap_or((rest, ""));
+            rest = after;
+            let item = item.trim();
+            if !item.is_empty() {
+                return Some(Item { text: nfc(item).into_owned(), is_quoted: false });
+            }
+        }
+    })
+}
+
+/// What stands before the closing quote, and what follows it: the end, or a comma.
+fn quoted(text: &str) -> Option<(String, &str)> {
+    let mut end = 0;
+    loop {
+        end += text[end..].find('"')?;
+        let after = &text[end + 1..];
+        if after.starts_with('"') {
+            end += 2;
+            continue;
+        }
+        let after = after.trim_start();
+        return (after.is_empty() || after.starts_with(',')).then(|| (text[..end].replace("\"\"", "\""), after));
+    }
 }
 
 fn plus_restored(value: &str) -> Option<String> {
@@ -282,7 +337,7 @@ fn phrases(query: &str) -> Vec<String> {
             _ => vec![part.trim()],
         })
         .filter(|phrase: &&str| !phrase.is_empty())
-        .map(str::to_lowercase)
+        .map(|phrase| fold(phrase).into_owned())
         .collect()
 }
 
@@ -314,22 +369,53 @@ mod tests {
         ]);
         assert_eq!(found.event_names, ["message_sent", "message_read"]);
         assert_eq!(found.from, time::parse("2026-11-24T06:30:00Z"));
-        assert_eq!(found.properties[0].test, Test::Equals("123".into()));
-        assert_eq!(found.properties[1].path, "sender.age");
-        assert_eq!(found.properties[1].test, Test::Compare(Comparison::GreaterOrEqual, "18".into()));
+        let test = |path: &str, test| Filter::Test { path: path.to_owned(), test };
+        let number = |number| Literal::Amount(Number::Integer(number));
+        let expected = [
+            test("campaignId", Test::In(vec![Literal::Text("123".into()), number(123)])),
+            test("sender.age", Test::Compare(Comparison::GreaterOrEqual, number(18))),
+        ];
+        assert_eq!(found.filter, Filter::All(expected.to_vec()));
         assert_eq!(found.phrases, ["скидка", "限时 优惠"]);
         assert_eq!(found.page, Page { limit: DEFAULT_LIMIT, cursor: None, count: true });
     }
 
     #[test]
+    fn names_in_quotes_are_taken_as_they_stand() {
+        let found = search(&[
+            ("eventName", "\"a, b\", c ,\"say \"\"hi\"\"\",\"open"),
+            ("property.\"utm[source]\"", "x"),
+            ("property.\"a[gt]\"[ne]", "y"),
+            ("property.$userId", "007"),
+            ("filter", "\"$browser\" = Firefox and $userId != null"),
+        ]);
+        assert_eq!(found.event_names, ["a, b", "c", "say \"hi\"", "\"open"]);
+        assert_eq!(found.filter.paths(), ["utm[source]", "a[gt]", "$$userId", "$$browser", "$userId"]);
+        let Filter::All(parts) = &found.filter else { panic!("all conditions hold") };
+        assert!(
+            matches!(&parts[2], Filter::Test { test: Test::In(values), .. } if values.len() == 1),
+            "007 is no number"
+        );
+    }
+
+    #[test]
     fn names_each_parameter_that_makes_no_sense() {
         assert_eq!(
-            refusals(&[("limit", "0"), ("colour", "red"), ("from", "soon"), ("property.a[like]", "x")]),
+            refusals(&[
+                ("limit", "0"),
+                ("colour", "red"),
+                ("from", "soon"),
+                ("property.a[like]", "x"),
+                ("property.a.:`Nope`", "x"),
+                ("filter", "a = g-7")
+            ]),
             [
                 ("limit".to_owned(), "out_of_range"),
                 ("colour".to_owned(), "unknown_parameter"),
                 ("from".to_owned(), "invalid_timestamp"),
                 ("property.a[like]".to_owned(), "unknown_operator"),
+                ("property.a.:`Nope`".to_owned(), "invalid_name"),
+                ("filter".to_owned(), "syntax"),
             ]
         );
         assert_eq!(

@@ -28,6 +28,27 @@ pub fn parse(text: &str) -> Option<EpochMillis> {
     text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond).filter(|&millis| is_plausible(millis))
 }
 
+/// What to say to a text that [`parse`] does not read. Numbers that count another unit than milliseconds are recognised, and
+/// the right spelling is named.
+#[must_use]
+pub fn problem(text: &str) -> String {
+    let mut problem = format!("must be {FORMATS}");
+    let number = text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
+    let (unit, millis) = match number {
+        // Until the year 5138, so that no count of days or date in digits is meant.
+        Some(number @ 1e8..1e11) => ("seconds", number * 1e3),
+        Some(number @ 1e11..2.5e14) => ("milliseconds with a fraction or an exponent", number),
+        Some(number @ 2.5e14..1e17) => ("microseconds", number / 1e3),
+        Some(number @ 1e17..1e20) => ("nanoseconds", number / 1e6),
+        _ => return problem,
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "below 2^53 by the ranges above")]
+    let millis = millis.trunc() as EpochMillis;
+    let time = format(millis);
+    problem += &format!("; this looks like {unit}: send milliseconds ({millis}) or RFC 3339 ({time})");
+    problem
+}
+
 /// Reads the form that programs mostly write, `2026-11-24T09:30:00.000Z`, several times faster than the general parser.
 fn parse_usual(text: &str) -> Option<EpochMillis> {
     let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2, b'.', f1, f2, f3, b'Z'] =
@@ -114,6 +135,29 @@ mod tests {
             "20261124T093000Z",
         ] {
             assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_in_another_unit_is_recognised() {
+        let looks = |text: &str| {
+            let problem = problem(text);
+            assert!(problem.starts_with("must be a time"), "{problem}");
+            problem.split_once("; this looks like ").map(|(_, hint)| hint.to_owned()).unwrap_or_default()
+        };
+        let right = "send milliseconds (1795512600000) or RFC 3339 (2026-11-24T09:30:00.000Z)";
+        for (text, unit) in [
+            ("1795512600", "seconds"),
+            ("1795512600.0", "seconds"),
+            ("1.7955126e9", "seconds"),
+            ("1795512600000.25", "milliseconds with a fraction or an exponent"),
+            ("1795512600000000", "microseconds"),
+            ("1795512600000000000", "nanoseconds"),
+        ] {
+            assert_eq!(looks(text), format!("{unit}: {right}"), "{text}");
+        }
+        for text in ["", "soon", "20261124", "-1795512600", "1e300", "NaN", "2026-11-24"] {
+            assert_eq!(looks(text), "", "{text}");
         }
     }
 

@@ -45,6 +45,11 @@ fn by_changes(account_id: &str) -> AttributeValue {
     text(&format!("changes#{account_id}"))
 }
 
+/// Accounts that somebody has connected for lately, so that idle connections can be looked at.
+fn by_all() -> AttributeValue {
+    text("accounts")
+}
+
 fn by_id(connection_id: &str) -> AttributeValue {
     text(&format!("connection#{connection_id}"))
 }
@@ -90,8 +95,18 @@ impl ConnectionTable {
             .item("tokenExpiresAt", number(connection.token_expires_at))
             .item("streams", AttributeValue::M(streams))
             .item("begun", AttributeValue::M(HashMap::new()))
+            .item("expiresAt", expires.clone());
+        let item = connection.signed_by.iter().fold(item, |item, signer| item.item("signedBy", text(signer)));
+        let account = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .item("watched", by_all())
+            .item("connectionId", text(&connection.account_id))
             .item("expiresAt", expires);
-        pointer.send().await.map_err(|error| unavailable(&error))?;
+        let (pointed, listed) = tokio::join!(pointer.send(), account.send());
+        pointed.map_err(|error| unavailable(&error))?;
+        listed.map_err(|error| unavailable(&error))?;
         item.send().await.map(drop).map_err(|error| unavailable(&error))
     }
 
@@ -171,6 +186,31 @@ impl ConnectionTable {
         }
     }
 
+    /// The accounts that somebody has connected for, as long as a connection lasts ago at most.
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn accounts(&self, now: i64) -> Result<Vec<String>, TableError> {
+        let (mut accounts, mut start) = (Vec::new(), None);
+        loop {
+            let query = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .key_condition_expression("watched = :all")
+                .filter_expression("expiresAt > :now")
+                .expression_attribute_values(":all", by_all())
+                .expression_attribute_values(":now", number(now / 1_000))
+                .set_exclusive_start_key(start);
+            let page = query.send().await.map_err(|error| unavailable(&error))?;
+            accounts.extend(page.items().iter().filter_map(|item| item.get("connectionId")?.as_s().ok().cloned()));
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(accounts);
+            }
+        }
+    }
+
     /// Whether anybody watches an account.
     ///
     /// # Errors
@@ -185,6 +225,8 @@ impl ConnectionTable {
             .expression_attribute_values(":account", by_account(account_id))
             .expression_attribute_values(":now", number(now / 1_000))
             .projection_expression("connectionId")
+            // Somebody who has just connected counts: their stream begins when everybody knows of them.
+            .consistent_read(true)
             .limit(FEW);
         let mut start = None;
         loop {
@@ -275,18 +317,19 @@ impl ConnectionTable {
         self.changed(account_id).await.map(drop)
     }
 
-    /// Notes until when a connection's new token counts, and the role that it gives.
+    /// Notes until when a connection's new token counts, the role that it gives, and the key that signed it.
     ///
     /// # Errors
     /// If the table does not answer.
     pub async fn renew(&self, connection: &Connection) -> Result<(), TableError> {
         let update = self
             .update(&connection.account_id, &connection.id)
-            .update_expression("SET #role = :role, tokenExpiresAt = :until")
+            .update_expression("SET #role = :role, tokenExpiresAt = :until, signedBy = :signer")
             .condition_expression("attribute_exists(connectionId)")
             .expression_attribute_names("#role", "role")
             .expression_attribute_values(":role", text(connection.role.name()))
-            .expression_attribute_values(":until", number(connection.token_expires_at));
+            .expression_attribute_values(":until", number(connection.token_expires_at))
+            .expression_attribute_values(":signer", text(connection.signed_by.as_deref().unwrap_or_default()));
         settled(update.send().await)?;
         self.changed(&connection.account_id).await.map(drop)
     }
@@ -329,6 +372,7 @@ fn connection(account_id: &str, item: &HashMap<String, AttributeValue>) -> Resul
         role: role.ok_or(TableError::Corrupt("a connection without role"))?,
         connected_at: integer(item, "connectedAt").ok_or(TableError::Corrupt("a connection without time"))?,
         token_expires_at: integer(item, "tokenExpiresAt").ok_or(TableError::Corrupt("a connection without token"))?,
+        signed_by: text("signedBy").cloned(),
         left_at: integer(item, "leftAt"),
         subscriptions,
     })

@@ -4,13 +4,16 @@ mod answers;
 mod connections;
 mod feeds;
 mod metrics;
+mod seen;
 mod watched;
+mod work;
 
 use std::{collections::HashMap, time::Duration};
 
+use analytics_platform::aws;
 use aws_sdk_dynamodb::{
     config::{retry::RetryConfig, timeout::TimeoutConfig},
-    error::{DisplayErrorContext, SdkError},
+    error::{ProvideErrorMetadata, SdkError},
     types::AttributeValue,
 };
 use aws_types::SdkConfig;
@@ -20,7 +23,9 @@ pub use aws_sdk_dynamodb::Client as Tables;
 pub use connections::{Added, ConnectionTable};
 pub use feeds::FeedTable;
 pub use metrics::{Kept, MetricTable};
+pub use seen::SeenTable;
 pub use watched::Watched;
+pub use work::{Left, Progress, QUIET, SLOTS, Work, WorkTable};
 
 /// A table did not take or tell something.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +77,6 @@ where
     }
 }
 
-fn unavailable<E: std::error::Error + Send + Sync + 'static>(error: &SdkError<E>) -> TableError {
-    TableError::Unavailable(DisplayErrorContext(error).to_string())
+fn unavailable<E: ProvideErrorMetadata>(error: &SdkError<E>) -> TableError {
+    TableError::Unavailable(aws::describe(error))
 }

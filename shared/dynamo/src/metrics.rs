@@ -15,14 +15,13 @@ use crate::{TableError, integer, number, text, unavailable};
 /// Where an account's revision stands, among the ids of its metrics.
 const REVISION: &str = "#revision";
 
-/// Where leases stand: no account has this name, since tokens hold none that starts so.
-const LEASES: &str = "#leases";
-
 /// All metrics of an account, as of one revision.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Kept {
     pub metrics: Vec<Metric>,
     pub revision: i64,
+    /// Metrics that were too large to be read.
+    pub skipped: usize,
 }
 
 /// The metrics that accounts define.
@@ -43,7 +42,17 @@ impl MetricTable {
     /// # Errors
     /// If the table cannot be asked or holds nonsense.
     pub async fn list(&self, account_id: &str) -> Result<Kept, TableError> {
+        self.list_within(account_id, usize::MAX, usize::MAX).await
+    }
+
+    /// The metrics of an account, without those of more than `each` bytes, and those beyond `all` bytes together: see
+    /// [`Kept::skipped`]. At most one page of the table, 1 MB, is in memory besides.
+    ///
+    /// # Errors
+    /// If the table cannot be asked or holds nonsense.
+    pub async fn list_within(&self, account_id: &str, each: usize, all: usize) -> Result<Kept, TableError> {
         let mut kept = Kept::default();
+        let mut bytes = 0;
         let mut start = None;
         loop {
             let page = self
@@ -62,9 +71,16 @@ impl MetricTable {
                     kept.revision = revision;
                     continue;
                 }
-                let metric = item.get("metric").and_then(|value| value.as_s().ok());
-                let metric = metric.and_then(|metric| Metric::from_json(metric).ok());
-                kept.metrics.push(metric.ok_or(TableError::Corrupt("a metric cannot be read"))?);
+                // An account with the name of what a version before this one kept here has items of that version's.
+                let Some(json) = item.get("metric") else { continue };
+                let json = json.as_s().map_err(|_| TableError::Corrupt("a metric cannot be read"))?;
+                if json.len() > each || bytes + json.len() > all {
+                    kept.skipped += 1;
+                    continue;
+                }
+                bytes += json.len();
+                let metric = Metric::from_json(json).map_err(|_| TableError::Corrupt("a metric cannot be read"))?;
+                kept.metrics.push(metric);
             }
             start = page.last_evaluated_key().cloned();
             if start.is_none() {
@@ -101,33 +117,6 @@ impl MetricTable {
             .build()
             .map_err(|_| TableError::Corrupt("an incomplete request"))?;
         self.write(account_id, TransactWriteItem::builder().delete(delete).build(), revision).await
-    }
-
-    /// Claims work that only one may do at a time, until `until` (epoch milliseconds); false if another has it.
-    ///
-    /// # Errors
-    /// If the table cannot be asked.
-    pub async fn lease(&self, work: &str, owner: &str, now: i64, until: i64) -> Result<bool, TableError> {
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.name)
-            .item("accountId", text(LEASES))
-            .item("metricId", text(work))
-            .item("holder", text(owner))
-            .item("leasedUntil", number(until))
-            .condition_expression("attribute_not_exists(metricId) OR leasedUntil < :now OR holder = :me")
-            .expression_attribute_values(":now", number(now))
-            .expression_attribute_values(":me", text(owner));
-        match put.send().await {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(unavailable(&error)),
-        }
     }
 
     async fn write(&self, account_id: &str, change: TransactWriteItem, revision: i64) -> Result<(), TableError> {

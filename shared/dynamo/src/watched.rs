@@ -1,23 +1,26 @@
 //! Whether somebody watches an account, as far as a process needs to know.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
-use tokio::time::timeout;
+use tokio::{task::JoinSet, time::timeout};
 
 use crate::ConnectionTable;
 
-/// For so many milliseconds it is believed that somebody watches, or nobody.
+/// For so many milliseconds it is believed that somebody watches.
 const BELIEVED: i64 = 2_000;
-/// Whoever sends an event waits for it.
+/// For all accounts of a question together: the sender of an event waits for the answer.
 const PATIENCE: Duration = Duration::from_millis(300);
+/// Accounts asked for at the same time.
+const AT_ONCE: usize = 64;
 /// Accounts remembered at most; then the memory starts anew.
 const REMEMBERED: usize = 10_000;
 
-/// The accounts that somebody watches, each looked up every two seconds at most.
+/// The accounts that somebody watches, each looked up at most every two seconds while somebody does, and at most twice a second
+/// while nobody does.
 #[derive(Debug)]
 pub struct Watched {
     connections: ConnectionTable,
@@ -25,6 +28,10 @@ pub struct Watched {
 }
 
 impl Watched {
+    /// For so long a process may believe that nobody watches, after somebody has connected. A stream begins no earlier, so that it
+    /// misses nothing.
+    pub const NOTICED: Duration = Duration::from_millis(500);
+
     #[must_use]
     pub fn new(connections: ConnectionTable) -> Self {
         Self { connections, believed: Mutex::default() }
@@ -34,35 +41,92 @@ impl Watched {
     pub fn believed(&self, account_id: &str, now: i64) -> Option<bool> {
         let believed = self.believed.lock().unwrap_or_else(PoisonError::into_inner);
         let (is_watched, at) = believed.get(account_id)?;
-        (now - at < BELIEVED).then_some(*is_watched)
+        let lasts = if *is_watched { BELIEVED } else { i64::try_from(Self::NOTICED.as_millis()).unwrap_or(0) };
+        (now - at < lasts).then_some(*is_watched)
     }
 
     /// Whether somebody watches the account. If that cannot be told, it is as it was when it was last known. If it never was,
     /// somebody does if the table is only slow: what is sent to nobody costs little, and what somebody waits for does not come
     /// again.
     pub async fn look_up(&self, account_id: &str, now: i64) -> bool {
-        if let Some(is_watched) = self.believed(account_id, now) {
-            return is_watched;
-        }
-        let answer = timeout(PATIENCE, self.connections.is_watched(account_id, now)).await;
-        let mut believed = self.believed.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = believed.get(account_id).map(|(is_watched, _)| *is_watched);
-        let is_watched = match answer {
-            Ok(Ok(is_watched)) => is_watched,
-            Ok(Err(error)) => {
-                tracing::warn!(error.cause = %error, "it is not known whether anybody watches");
-                known.unwrap_or(false)
+        !self.among([account_id], now).await.is_empty()
+    }
+
+    /// Those accounts that somebody watches. All are looked up at the same time, within the time that one may take.
+    pub async fn among<'a>(&self, account_ids: impl IntoIterator<Item = &'a str>, now: i64) -> Vec<&'a str> {
+        let mut watched = Vec::new();
+        let mut unknown: BTreeMap<&str, Option<bool>> = BTreeMap::new();
+        for account_id in account_ids {
+            match self.believed(account_id, now) {
+                Some(true) => watched.push(account_id),
+                Some(false) => {}
+                None => {
+                    unknown.insert(account_id, None);
+                }
             }
-            Err(_) => {
-                tracing::warn!("it is not known within {PATIENCE:?} whether anybody watches");
-                known.unwrap_or(true)
+        }
+        if !unknown.is_empty() {
+            self.ask(&mut unknown, now).await;
+            watched.extend(self.settle(unknown, now));
+        }
+        watched
+    }
+
+    /// Looks accounts up, as many as there is time for.
+    async fn ask(&self, unknown: &mut BTreeMap<&str, Option<bool>>, now: i64) {
+        let mut waiting: Vec<String> = unknown.keys().map(|account_id| (*account_id).to_owned()).collect();
+        let (mut asking, mut failures) = (JoinSet::new(), 0);
+        let all = async {
+            loop {
+                while asking.len() < AT_ONCE
+                    && let Some(account_id) = waiting.pop()
+                {
+                    let connections = self.connections.clone();
+                    asking.spawn(async move {
+                        let is_watched = connections.is_watched(&account_id, now).await;
+                        (account_id, is_watched)
+                    });
+                }
+                let Some(asked) = asking.join_next().await else { break };
+                let Ok((account_id, is_watched)) = asked else { continue };
+                let is_watched = is_watched.unwrap_or_else(|error| {
+                    failures += 1;
+                    if failures == 1 {
+                        tracing::warn!(error.cause = %error, "the table does not say whether anybody watches");
+                    }
+                    self.last_known(&account_id).unwrap_or(false)
+                });
+                if let Some(found) = unknown.get_mut(account_id.as_str()) {
+                    *found = Some(is_watched);
+                }
             }
         };
-        if believed.len() >= REMEMBERED {
-            believed.clear();
+        if timeout(PATIENCE, all).await.is_err() {
+            tracing::warn!("the table does not say within {PATIENCE:?} whether anybody watches");
         }
-        believed.insert(account_id.to_owned(), (is_watched, now));
-        is_watched
+    }
+
+    fn last_known(&self, account_id: &str) -> Option<bool> {
+        let believed = self.believed.lock().unwrap_or_else(PoisonError::into_inner);
+        believed.get(account_id).map(|(is_watched, _)| *is_watched)
+    }
+
+    /// Remembers what was found out, and returns the accounts that somebody watches.
+    fn settle<'a>(&self, found: BTreeMap<&'a str, Option<bool>>, now: i64) -> Vec<&'a str> {
+        let mut believed = self.believed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watched = Vec::new();
+        for (account_id, is_watched) in found {
+            let last_known = || believed.get(account_id).map(|(is_watched, _)| *is_watched);
+            let is_watched = is_watched.or_else(last_known).unwrap_or(true);
+            if believed.len() >= REMEMBERED {
+                believed.clear();
+            }
+            believed.insert(account_id.to_owned(), (is_watched, now));
+            if is_watched {
+                watched.push(account_id);
+            }
+        }
+        watched
     }
 }
 
@@ -99,18 +163,34 @@ mod tests {
         url
     }
 
-    #[tokio::test]
-    async fn a_table_that_does_not_answer_changes_no_belief_and_holds_nobody_up() {
-        let url = table_that_falls_silent().await;
+    fn watched_at(url: String) -> Watched {
         let lookup = |key: &str| match key {
             "AWS_ENDPOINT_URL" => Some(url.clone()),
             "AWS_REGION" => Some("eu-central-1".to_owned()),
             "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("test".to_owned()),
             _ => None,
         };
-        let watched = Watched::new(ConnectionTable::new(crate::client(&sdk_config(&lookup).unwrap()), "connections"));
+        Watched::new(ConnectionTable::new(crate::client(&sdk_config(&lookup).unwrap()), "connections"))
+    }
+
+    #[tokio::test]
+    async fn accounts_are_looked_up_together_within_the_time_of_one() {
+        let watched = watched_at(table_that_falls_silent().await);
+        let account_ids: Vec<String> = (0..100).map(|number| format!("account-{number}")).collect();
+        let started = Instant::now();
+        let found = watched.among(account_ids.iter().map(String::as_str), 0).await;
+        assert!(started.elapsed() < 3 * PATIENCE, "{:?}", started.elapsed());
+        // One was answered: nobody watches it. Nothing was ever known of the others.
+        assert_eq!(found.len(), 99);
+    }
+
+    #[tokio::test]
+    async fn a_table_that_does_not_answer_changes_no_belief_and_holds_nobody_up() {
+        let url = table_that_falls_silent().await;
+        let watched = watched_at(url);
         assert!(!watched.look_up("a", 0).await);
-        assert_eq!((watched.believed("a", BELIEVED - 1), watched.believed("a", BELIEVED)), (Some(false), None));
+        let noticed = i64::try_from(Watched::NOTICED.as_millis()).unwrap();
+        assert_eq!((watched.believed("a", noticed - 1), watched.believed("a", noticed)), (Some(false), None));
         let started = Instant::now();
         assert!(!watched.look_up("a", BELIEVED).await, "nobody watched it when the table still answered");
         assert!(watched.look_up("b", BELIEVED).await, "nothing was ever known of it");

@@ -8,15 +8,15 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use analytics_domain::access::{Operation, Principal, Role};
+use analytics_domain::access::{Operation, Principal};
 use analytics_platform::config::{ConfigError, Lookup};
 use http::{StatusCode, header};
-use jsonwebtoken::{Validation, decode, decode_header, errors::ErrorKind};
+use jsonwebtoken::{Header, Validation, decode, decode_header, errors::ErrorKind};
 use lambda_http::Request;
-use serde::Deserialize;
 
 use crate::{
     ApiError, Incoming,
+    claims::Claims,
     keys::{Key, KeySource},
 };
 
@@ -27,6 +27,11 @@ const REMEMBERED: usize = 1_000;
 /// Longer tokens are refused unread.
 const TOKEN_BYTES: usize = 8 * 1024;
 
+/// Values of `typ` of access tokens (RFC 7519, section 5.1; RFC 9068, section 2.1).
+const TYPES: [&str; 2] = ["JWT", "at+jwt"];
+/// What names of the service's own begin with, beside those of accounts.
+const RESERVED: char = '#';
+
 /// Verifies tokens of one issuer for one audience.
 #[derive(Debug)]
 pub struct Verifier {
@@ -36,20 +41,23 @@ pub struct Verifier {
     verified: Mutex<HashMap<String, Verified>>,
 }
 
+/// Who a token is for.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    pub principal: Arc<Principal>,
+    /// Epoch milliseconds.
+    pub expires_at: i64,
+    /// The key that signed it, as [`Verifier::still_holds`] takes it.
+    pub signed_by: Arc<str>,
+}
+
 #[derive(Clone, Debug)]
 struct Verified {
     principal: Arc<Principal>,
     expires: u64,
+    signed_by: Arc<str>,
     /// The generation of keys it was verified with.
     generation: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Claims {
-    exp: u64,
-    account_id: String,
-    role: Role,
 }
 
 impl Verifier {
@@ -61,7 +69,7 @@ impl Verifier {
         Ok(Self {
             issuer: lookup.required("JWT_ISSUER")?,
             audience: lookup.required("JWT_AUDIENCE")?,
-            keys: KeySource::parse(lookup.required("JWT_KEYS")?)?,
+            keys: KeySource::parse(&lookup.required("JWT_KEYS")?)?,
             verified: Mutex::default(),
         })
     }
@@ -76,7 +84,7 @@ impl Verifier {
         operation: Operation,
         now: i64,
     ) -> Result<Arc<Principal>, ApiError> {
-        let (principal, _) = self.identify(bearer(request)?, now).await?;
+        let Identity { principal, .. } = self.identify(bearer(request)?, now).await?;
         if principal.role.may(operation) {
             return Ok(principal);
         }
@@ -84,32 +92,42 @@ impl Verifier {
         Err(ApiError::new(StatusCode::FORBIDDEN, "role_forbidden", detail))
     }
 
-    /// Who a token is for, and until when, in epoch milliseconds.
+    /// Who a token is for, and until when.
     ///
     /// # Errors
     /// 401 if it does not count.
-    pub async fn identify(&self, token: &str, now: i64) -> Result<(Arc<Principal>, i64), ApiError> {
+    pub async fn identify(&self, token: &str, now: i64) -> Result<Identity, ApiError> {
         if token.len() > TOKEN_BYTES {
             return Err(ApiError::unauthorized("token_malformed", format!("a token has at most {TOKEN_BYTES} bytes")));
         }
-        let seconds = u64::try_from(now / 1_000).unwrap_or_default();
-        let (principal, expires) = match self.remembered(token, seconds) {
-            Some(known) => known,
-            None => self.verify(token, seconds).await?,
+        let seconds = seconds(now);
+        // Asking whether its key still counts is what fetches the keys anew, however busy the bearer of one token is.
+        let Verified { principal, expires, signed_by, .. } = match self.remembered(token, seconds) {
+            Some(known) if self.keys.holds(&known.signed_by, seconds).await => known,
+            _ => self.verify(token, seconds).await?,
         };
-        Ok((principal, i64::try_from(expires).unwrap_or(i64::MAX / 1_000).saturating_mul(1_000)))
+        let expires_at = i64::try_from(expires).unwrap_or(i64::MAX / 1_000).saturating_mul(1_000);
+        Ok(Identity { principal, expires_at, signed_by })
     }
 
-    fn remembered(&self, token: &str, seconds: u64) -> Option<(Arc<Principal>, u64)> {
+    /// Whether the key that signed a token is still one of those that count. Of an address, they are fetched again if they are
+    /// older than four minutes.
+    pub async fn still_holds(&self, signed_by: &str, now: i64) -> bool {
+        self.keys.holds(signed_by, seconds(now)).await
+    }
+
+    fn remembered(&self, token: &str, seconds: u64) -> Option<Verified> {
         let verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         let verified = verified.get(token)?;
-        let counts = seconds <= verified.expires + LEEWAY_SECONDS && verified.generation == self.keys.generation();
-        counts.then(|| (Arc::clone(&verified.principal), verified.expires))
+        let counts =
+            seconds <= verified.expires.saturating_add(LEEWAY_SECONDS) && verified.generation == self.keys.generation();
+        counts.then(|| verified.clone())
     }
 
-    async fn verify(&self, token: &str, seconds: u64) -> Result<(Arc<Principal>, u64), ApiError> {
+    async fn verify(&self, token: &str, seconds: u64) -> Result<Verified, ApiError> {
         let header = decode_header(token)
             .map_err(|_| ApiError::unauthorized("token_malformed", "the token is not a signed JWT"))?;
+        check_header(&header)?;
         let (key, generation) = self.keys.find(header.kid.as_deref(), seconds).await?;
         if header.alg != key.algorithm {
             let detail = format!("the token is signed with {:?}, but its key is for {:?}", header.alg, key.algorithm);
@@ -117,17 +135,20 @@ impl Verifier {
         }
         let claims = self.claims(token, &key)?;
         // The library has looked at the clock itself; this holds its judgement to the time we were given.
-        if claims.exp + LEEWAY_SECONDS < seconds {
+        if claims.exp.saturating_add(LEEWAY_SECONDS) < seconds {
             return Err(refusal(&ErrorKind::ExpiredSignature));
+        }
+        if claims.nbf > seconds.saturating_add(LEEWAY_SECONDS) {
+            return Err(refusal(&ErrorKind::ImmatureSignature));
         }
         let principal = Arc::new(Principal { account_id: claims.account_id, role: claims.role });
         let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         if verified.len() >= REMEMBERED {
             verified.clear();
         }
-        let entry = Verified { principal: Arc::clone(&principal), expires: claims.exp, generation };
-        verified.insert(token.to_owned(), entry);
-        Ok((principal, claims.exp))
+        let entry = Verified { principal, expires: claims.exp, signed_by: Arc::clone(&key.signer), generation };
+        verified.insert(token.to_owned(), entry.clone());
+        Ok(entry)
     }
 
     fn claims(&self, token: &str, key: &Key) -> Result<Claims, ApiError> {
@@ -145,8 +166,34 @@ impl Verifier {
                 "accountId must be a name of 1 to 128 characters",
             ));
         }
+        if account.starts_with(RESERVED) {
+            return Err(ApiError::unauthorized(
+                "token_invalid_claims",
+                "accountId must not begin with #: such names are the service's own",
+            ));
+        }
         Ok(claims)
     }
+}
+
+/// Refuses what the header of a token says and this service does not know: extensions that must be understood (RFC 7515,
+/// section 4.1.11), and tokens that are for something else (RFC 8725, section 3.11).
+fn check_header(header: &Header) -> Result<(), ApiError> {
+    if header.crit.is_some() || header.extras.get::<serde_json::Value>("b64").is_ok_and(|b64| b64.is_some()) {
+        let detail = "the token's header has extensions (crit) that this service does not know";
+        return Err(ApiError::unauthorized("token_malformed", detail));
+    }
+    match &header.typ {
+        Some(kind) if !TYPES.iter().any(|known| known.eq_ignore_ascii_case(kind)) => {
+            let detail = "the token's typ must be JWT or at+jwt, or absent: it is for something else";
+            Err(ApiError::unauthorized("token_malformed", detail))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn seconds(now: i64) -> u64 {
+    u64::try_from(now / 1_000).unwrap_or_default()
 }
 
 fn bearer(request: &Request) -> Result<&str, ApiError> {
@@ -172,8 +219,9 @@ fn refusal(kind: &ErrorKind) -> ApiError {
             ("token_invalid_claims", format!("the token lacks the claim {claim}"))
         }
         ErrorKind::Json(_) => {
-            let detail = "the token's claims must hold exp (a number), iss, aud, accountId (a string) and role \
-                          (ingest, viewer, analyst or admin)";
+            let detail = "the token's claims must hold exp (a number), iss (a string), aud (a string or a list of \
+                          strings), accountId (a string) and role (ingest, viewer, analyst or admin); nbf and iat must be \
+                          numbers, sub and jti strings, where they are present";
             ("token_invalid_claims", detail.to_owned())
         }
         _ => ("token_malformed", "the token is not one that this service can read".to_owned()),

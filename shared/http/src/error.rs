@@ -10,6 +10,9 @@ use serde::Serialize;
 
 use crate::serve::Reply;
 
+/// How many errors an answer lists; of more it gives the number only, since it has to fit what carries it.
+pub const LISTED_ERRORS: usize = 100;
+
 /// One bad field of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldError {
@@ -143,14 +146,18 @@ impl ApiError {
             detail: &'a str,
             #[serde(skip_serializing_if = "<[_]>::is_empty")]
             errors: &'a [FieldError],
+            #[serde(skip_serializing_if = "Option::is_none")]
+            errors_omitted: Option<usize>,
             request_id: &'a str,
         }
+        let (errors, omitted) = self.errors.split_at(self.errors.len().min(LISTED_ERRORS));
         let problem = Problem {
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
             code: self.code,
             detail: &self.detail,
-            errors: &self.errors,
+            errors,
+            errors_omitted: (!omitted.is_empty()).then_some(omitted.len()),
             request_id,
         };
         // Structs of strings and integers always serialise.

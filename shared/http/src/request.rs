@@ -1,19 +1,15 @@
 //! What a request holds besides its path: its body, unpacked, and what is known of the sender.
 
-use std::{borrow::Cow, io::Read, net::IpAddr};
+use std::{borrow::Cow, net::IpAddr};
 
 use analytics_domain::{event::limits, search::ParameterError};
-use flate2::read::MultiGzDecoder;
 use http::{HeaderMap, header};
 use lambda_http::{Body, Request, RequestExt, request::RequestContext};
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
-use crate::ApiError;
-
-/// What every gzip stream starts with (RFC 1952).
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+use crate::{ApiError, gzip};
 
 /// How a body is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,11 +161,11 @@ impl<'r> Incoming<'r> {
     /// 413 if it is over the limit, 415 for an unknown encoding, 400 if it does not decompress.
     pub fn body(&self) -> Result<Cow<'r, [u8]>, ApiError> {
         let raw = self.raw_body();
-        if raw.starts_with(&GZIP_MAGIC) {
-            return gunzip(raw).map(Cow::Owned);
+        if raw.starts_with(&gzip::MAGIC) {
+            return gzip::unpack(raw).map(Cow::Owned);
         }
         match self.header(header::CONTENT_ENCODING).unwrap_or("identity").trim() {
-            "identity" | "" if raw.len() > limits::BODY_BYTES => Err(body_too_large()),
+            "identity" | "" if raw.len() > limits::BODY_BYTES => Err(gzip::too_large()),
             "identity" | "" => Ok(Cow::Borrowed(raw)),
             // Gateways pass bodies of text types, JSON among them, as text, and replace what is none.
             "gzip" | "x-gzip" if raw.windows(3).any(|bytes| bytes == "\u{FFFD}".as_bytes()) => {
@@ -179,7 +175,7 @@ impl<'r> Incoming<'r> {
                      or application/x-ndjson for an event a line",
                 ))
             }
-            "gzip" | "x-gzip" => gunzip(raw).map(Cow::Owned),
+            "gzip" | "x-gzip" => gzip::unpack(raw).map(Cow::Owned),
             _ => Err(ApiError::new(
                 http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_encoding",
@@ -187,22 +183,6 @@ impl<'r> Incoming<'r> {
             )),
         }
     }
-}
-
-/// Decompresses up to the limit and not a byte further, whatever the body claims.
-fn gunzip(raw: &[u8]) -> Result<Vec<u8>, ApiError> {
-    let mut body = Vec::with_capacity(raw.len().saturating_mul(4).min(limits::BODY_BYTES));
-    let limit = limits::BODY_BYTES as u64 + 1;
-    MultiGzDecoder::new(raw)
-        .take(limit)
-        .read_to_end(&mut body)
-        .map_err(|_| ApiError::unreadable("invalid_gzip", "the body says it is gzip, but does not decompress"))?;
-    if body.len() > limits::BODY_BYTES { Err(body_too_large()) } else { Ok(body) }
-}
-
-fn body_too_large() -> ApiError {
-    let detail = format!("the body has more than {} bytes after decompression: split it", limits::BODY_BYTES);
-    ApiError::too_large("body_too_large", detail)
 }
 
 #[cfg(test)]

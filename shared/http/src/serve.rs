@@ -5,7 +5,7 @@ use std::{future::Future, time::Instant};
 use http::{HeaderName, HeaderValue, Response};
 use lambda_http::{Body, Error, Request, RequestExt, lambda_runtime::Context, request::RequestContext, service_fn};
 
-use crate::ApiError;
+use crate::{ApiError, size::fitting};
 
 /// An HTTP answer.
 pub type Reply = Response<Body>;
@@ -42,7 +42,7 @@ fn request_id(request: &Request) -> String {
 }
 
 fn finish(answer: Result<Reply, ApiError>, id: &str, started: Instant) -> Reply {
-    let mut reply = answer.unwrap_or_else(|error| {
+    let reply = answer.unwrap_or_else(|error| {
         let (status, code) = (error.status.as_u16(), error.code);
         if error.status.is_server_error() {
             let cause = error.cause.as_deref().unwrap_or_default();
@@ -52,6 +52,7 @@ fn finish(answer: Result<Reply, ApiError>, id: &str, started: Instant) -> Reply 
         }
         error.into_reply(id)
     });
+    let mut reply = fitting(reply, id);
     if let Ok(value) = HeaderValue::from_str(id) {
         reply.headers_mut().insert(&REQUEST_ID, value);
     }

@@ -6,7 +6,7 @@ use analytics_domain::{
     idempotency::{Answer, KEY_CHARS, Start, Ticket},
 };
 use analytics_dynamo::{AnswerTable, ConnectionTable, Watched};
-use analytics_http::{ApiError, Incoming, Reply, Verifier, json_bytes};
+use analytics_http::{ApiError, FieldError, Incoming, Reply, Verifier, json_bytes};
 use analytics_messaging::Queue;
 use analytics_platform::{
     aws,
@@ -66,7 +66,7 @@ pub async fn handle<Q: SealedQueue, A: Answers>(
     let principal = app.verifier.authorize(request, operation, now).await?;
     let incoming = Incoming::new(request);
     let body = incoming.body()?;
-    let ticket = ticket(&incoming, &principal, operation)?;
+    let ticket = ticket(request, &principal, operation)?;
     let received_at = match &ticket {
         None => now,
         Some(ticket) => match app.answers.start(ticket, now).await.map_err(unavailable)? {
@@ -83,6 +83,7 @@ pub async fn handle<Q: SealedQueue, A: Answers>(
         ip: incoming.ip(),
         user_agent: incoming.user_agent(),
         locale: incoming.locale(),
+        is_text: matches!(request.body(), Body::Text(_)),
         retention_days: app.retention_days,
     };
     let taken = take(&app.queue, &body, parse, &arrival).await.map_err(refusal);
@@ -93,14 +94,19 @@ pub async fn handle<Q: SealedQueue, A: Answers>(
     reply
 }
 
-fn ticket(incoming: &Incoming, principal: &Principal, operation: Operation) -> Result<Option<Ticket>, ApiError> {
-    let Some(key) = incoming.header("idempotency-key") else { return Ok(None) };
-    if key.is_empty() || key.len() > KEY_CHARS {
-        let detail = format!("Idempotency-Key must have 1 to {KEY_CHARS} characters");
+fn ticket(request: &Request, principal: &Principal, operation: Operation) -> Result<Option<Ticket>, ApiError> {
+    let mut keys = request.headers().get_all("idempotency-key").iter();
+    let Some(key) = keys.next() else { return Ok(None) };
+    // A key that is passed over would let a retry count twice.
+    let is_character = |character: char| character.is_ascii_graphic() || character == ' ';
+    let key = key.to_str().ok().filter(|key| (1..=KEY_CHARS).contains(&key.len()) && key.chars().all(is_character));
+    let Some(key) = key.filter(|_| keys.next().is_none()) else {
+        let detail = format!("Idempotency-Key must be one key of 1 to {KEY_CHARS} visible ASCII characters and spaces");
         return Err(ApiError::unreadable("invalid_idempotency_key", detail));
-    }
+    };
     let function = operation.route().function;
-    Ok(Some(Ticket::new(&principal.account_id, function, key, incoming.raw_body())))
+    let body = Incoming::new(request).raw_body();
+    Ok(Some(Ticket::new(&principal.account_id, function, key, body)))
 }
 
 /// Notes the answer, or gives the claim back if there is none to note. The events are safe either way: if this fails, the
@@ -154,6 +160,10 @@ fn refusal(error: IngestError) -> ApiError {
                 BodyError::Shape(_) => ApiError::unreadable("invalid_body", detail),
                 BodyError::Empty => ApiError::unreadable("empty_batch", detail),
                 BodyError::TooManyEvents => ApiError::too_large("too_many_events", detail),
+                BodyError::SentAt(problem) => ApiError::invalid(
+                    "no event was accepted: see errors",
+                    FieldError::of_events(None, vec![(0, vec![problem])]),
+                ),
             }
         }
     }

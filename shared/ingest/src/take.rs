@@ -35,6 +35,7 @@ pub fn seal_body<'a>(
     arrival: &'a Arrival,
 ) -> Result<(Vec<String>, Taken), IngestError> {
     let drafts = parse(body)?;
+    let drafts = if arrival.is_text { drafts.of_text(body) } else { drafts };
     let Outcome { batch, rejections } = accept(&drafts, arrival);
     let first = batch.events.first().map(|event| (event.event_id.to_string(), event.timestamp));
     let taken = Taken { accepted: batch.events.len(), rejections, first };

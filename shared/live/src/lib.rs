@@ -3,5 +3,6 @@
 mod app;
 mod event;
 
+pub use analytics_http::Identity;
 pub use app::{App, Refused, may_follow};
 pub use event::{Answer, SocketEvent};

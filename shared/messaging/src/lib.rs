@@ -4,10 +4,11 @@ mod batch;
 
 use std::time::Duration;
 
+use analytics_platform::aws;
 use aws_sdk_sqs::{
     Client,
     config::{retry::RetryConfig, timeout::TimeoutConfig},
-    error::{DisplayErrorContext, SdkError},
+    error::{ProvideErrorMetadata, SdkError},
     types::{MessageAttributeValue, QueueAttributeName},
 };
 use aws_types::SdkConfig;
@@ -105,8 +106,8 @@ fn printable(reason: &str) -> String {
     reason.chars().take(CHARS).map(|char| if is_refused(char) { ' ' } else { char }).collect()
 }
 
-fn classify<E: std::error::Error + Send + Sync + 'static>(error: &SdkError<E>) -> QueueError {
-    let text = DisplayErrorContext(error).to_string();
+fn classify<E: ProvideErrorMetadata>(error: &SdkError<E>) -> QueueError {
+    let text = aws::describe(error);
     match error.raw_response().map(|response| response.status().as_u16()) {
         Some(400 | 403 | 404) => QueueError::Refused(text),
         _ => QueueError::Unavailable(text),

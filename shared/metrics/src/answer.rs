@@ -1,8 +1,10 @@
 //! Answering: from formulas and a question to numbers.
 
+use std::collections::BTreeSet;
+
 use analytics_domain::metric::{
-    Answer, Cell, Compiled, Input, Key, Kind, Measure, Metrics, Node, Query, assemble, buckets::Buckets,
-    dimension_sets, rank, with_others,
+    Answer, CURRENCY, Cell, Compiled, Filter, Input, Key, Kind, Measure, Metrics, Node, Query, assemble,
+    buckets::Buckets, dimension_sets, filter, rank, with_others,
 };
 use analytics_http::ApiError;
 use analytics_warehouse::metric::{Asked, Source, Told};
@@ -55,6 +57,7 @@ pub async fn answer_all(
     query: &Query,
 ) -> Result<Vec<AnswerOut>, ApiError> {
     let asker = Asker { app, account_id, known, query };
+    let questions = &asker.in_currency(questions).await?;
     // Only what adds up can be asked for in two statements at once: the others go by themselves.
     let (additive, others) = tokio::try_join!(
         asker.answer(questions.iter().filter(|question| adds_up(question))),
@@ -75,7 +78,7 @@ fn kept(measures: &[Measure], metrics: &Metrics) -> Vec<Vec<Vec<String>>> {
     for metric in metrics.all() {
         let Ok(formula) = metrics.expand(&metric.formula) else { continue };
         let sets = dimension_sets(&metric.definition.dimensions);
-        for measure in formula.inputs().into_iter().map(Input::measure) {
+        for measure in formula.inputs().into_iter().flat_map(Input::measures) {
             if let Some(place) = measures.iter().position(|other| *other == measure) {
                 kept[place].extend(sets.iter().cloned());
             }
@@ -98,6 +101,46 @@ struct Asker<'a> {
 }
 
 impl Asker<'_> {
+    /// The questions with their amounts in the currency that is asked for. Numbers of events that name no currency, in the time
+    /// that is asked for, are no amounts.
+    async fn in_currency(&self, questions: &[Question]) -> Result<Vec<Question>, ApiError> {
+        let Some(currency) = &self.query.currency else { return Ok(questions.to_vec()) };
+        let mut all: Vec<Measure> = Vec::new();
+        let inputs = questions.iter().flat_map(|question| question.formula.inputs());
+        for measure in inputs.filter_map(Input::currencies) {
+            if !all.contains(&measure) {
+                all.push(measure);
+            }
+        }
+        if all.is_empty() {
+            return Ok(questions.to_vec());
+        }
+        let measures = Measures { kept: kept(&all, &self.known.metrics), all };
+        let compared = self.query.compare.iter().map(|(_, buckets)| buckets.range);
+        let mut named = BTreeSet::new();
+        for range in compared.chain([self.query.buckets.range]) {
+            let told = self.totals(&measures, &Buckets::whole(range)).await?;
+            named.extend(told.cells.iter().filter(|cell| cell.state.count > 0).map(|cell| cell.measure));
+        }
+        let is_named = |measure: &Measure| named.iter().any(|place| measures.all[*place] == *measure);
+        let wanted = Filter::Test {
+            path: CURRENCY.to_owned(),
+            test: filter::Test::In(vec![filter::Literal::Text(currency.clone())]),
+        };
+        let in_currency = |question: &Question| {
+            let formula = question.formula.try_replace(&mut |input: &Input| {
+                let mut input = input.clone();
+                if input.currencies().is_some_and(|measure| is_named(&measure)) {
+                    input.filter = input.filter.and(&wanted);
+                }
+                Ok::<_, std::convert::Infallible>(Node::Input(input))
+            });
+            let Ok(formula) = formula;
+            Question { formula, ..question.clone() }
+        };
+        Ok(questions.iter().map(in_currency).collect())
+    }
+
     async fn answer(&self, questions: impl Iterator<Item = &Question>) -> Result<Vec<AnswerOut>, ApiError> {
         let questions: Vec<&Question> = questions.collect();
         let (compiled, measures) = self.compile(&questions);
@@ -186,6 +229,12 @@ impl Asker<'_> {
         self.tell(measures, buckets, only, self.query.interval.is_some(), None).await
     }
 
+    /// Over all groups together.
+    async fn totals(&self, measures: &Measures, buckets: &Buckets) -> Result<Told, ApiError> {
+        let asked = Asked { group_by: &[], ..self.asked(measures, buckets) };
+        self.app.warehouse.measure(self.account_id, &asked).await.map_err(errors::warehouse)
+    }
+
     async fn tell(
         &self,
         measures: &Measures,
@@ -194,18 +243,24 @@ impl Asker<'_> {
         by_bucket: bool,
         most: Option<usize>,
     ) -> Result<Told, ApiError> {
-        let asked = Asked {
+        let asked = Asked { only, by_bucket, most, ..self.asked(measures, buckets) };
+        self.app.warehouse.measure(self.account_id, &asked).await.map_err(errors::warehouse)
+    }
+
+    /// Totals by group.
+    fn asked<'q>(&'q self, measures: &'q Measures, buckets: &'q Buckets) -> Asked<'q> {
+        Asked {
             measures: &measures.all,
             buckets,
             group_by: &self.query.group_by,
             filter: &self.query.filter,
             kept: &measures.kept,
-            only,
-            by_bucket,
-            most,
+            only: None,
+            by_bucket: false,
+            most: None,
             rollups: &self.known.rollups,
-        };
-        self.app.warehouse.measure(self.account_id, &asked).await.map_err(errors::warehouse)
+            deadline: self.known.deadline,
+        }
     }
 
     fn assemble(&self, compiled: &Compiled, cells: &[Cell], buckets: &Buckets, only: Option<&[Key]>) -> Answer {

@@ -1,20 +1,28 @@
 //! What the functions are made of.
 
+use std::time::Duration;
+
 use analytics_domain::metric::{Metrics, Query, buckets::Range};
-use analytics_dynamo::{MetricTable, Tables};
+use analytics_dynamo::{MetricTable, Tables, WorkTable};
 use analytics_http::{ApiError, Verifier};
 use analytics_platform::{
     aws,
     config::{ConfigError, Lookup},
 };
 use analytics_warehouse::{EventWarehouse, metric::Rollups};
+use tokio::time::Instant;
 
 use crate::errors;
+
+/// What a question may take in all, from what is known of the account to the last number: the gateway waits for 29 s.
+const ANSWER_TIME: Duration = Duration::from_secs(25);
 
 /// The parts that questions about metrics, and definitions of them, need.
 pub struct App {
     pub verifier: Verifier,
     pub table: MetricTable,
+    /// None in a function that defines nothing.
+    pub work: Option<WorkTable>,
     pub warehouse: EventWarehouse,
     pub retention_days: i64,
     /// Epoch milliseconds.
@@ -27,19 +35,31 @@ pub struct Known {
     pub at: i64,
     pub metrics: Metrics,
     pub rollups: Rollups,
+    /// When the time for the answer is up.
+    pub deadline: Instant,
 }
 
 impl App {
-    /// Reads `METRICS_TABLE`, `RETENTION_DAYS`, and the keys of [`Verifier::from_lookup`], [`aws::sdk_config`] and
-    /// [`EventWarehouse::from_lookup`].
+    /// Reads `METRICS_TABLE`, `ROLLUPS_TABLE`, `RETENTION_DAYS`, and the keys of [`Verifier::from_lookup`],
+    /// [`aws::sdk_config`] and [`EventWarehouse::to_read`].
     ///
     /// # Errors
     /// Names the key that is missing or wrong.
     pub fn from_lookup(lookup: &impl Lookup) -> Result<Self, ConfigError> {
+        let tables = analytics_dynamo::client(&aws::sdk_config(lookup)?);
+        let work = WorkTable::new(tables.clone(), lookup.required("ROLLUPS_TABLE")?);
+        Ok(Self { work: Some(work), ..Self::beside(tables, lookup)? })
+    }
+
+    /// The same for a function that defines nothing.
+    ///
+    /// # Errors
+    /// Names the key that is missing or wrong.
+    pub fn to_read(lookup: &impl Lookup) -> Result<Self, ConfigError> {
         Self::beside(analytics_dynamo::client(&aws::sdk_config(lookup)?), lookup)
     }
 
-    /// The same, in a function that has a client for tables.
+    /// As [`App::to_read`], in a function that has a client for tables.
     ///
     /// # Errors
     /// Names the key that is missing or wrong.
@@ -47,7 +67,8 @@ impl App {
         Ok(Self {
             verifier: Verifier::from_lookup(lookup)?,
             table: MetricTable::new(tables, lookup.required("METRICS_TABLE")?),
-            warehouse: EventWarehouse::from_lookup(lookup)?,
+            work: None,
+            warehouse: EventWarehouse::to_read(lookup)?,
             retention_days: lookup.parsed("RETENTION_DAYS", 400, "a number of days")?,
             now: analytics_platform::now_millis,
         })
@@ -58,6 +79,7 @@ impl App {
     /// # Errors
     /// If a store does not answer.
     pub async fn known(&self, account_id: &str, id: Option<&str>, query: &Query, now: i64) -> Result<Known, ApiError> {
+        let deadline = Instant::now() + ANSWER_TIME;
         let compared = query.compare.iter().map(|(_, buckets)| buckets.range);
         let ranges: Vec<Range> = compared.chain([query.buckets.range]).collect();
         let metrics = async {
@@ -69,7 +91,7 @@ impl App {
             }
         };
         let (metrics, rollups) = tokio::join!(metrics, self.warehouse.rollups(account_id, &ranges, now));
-        Ok(Known { at: now, metrics: metrics?, rollups: rollups.map_err(errors::warehouse)? })
+        Ok(Known { at: now, metrics: metrics?, rollups: rollups.map_err(errors::warehouse)?, deadline })
     }
 
     /// All metrics of an account with the revision that they are of.

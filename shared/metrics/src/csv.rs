@@ -33,8 +33,9 @@ fn row(text: &mut String, answer: &AnswerOut, series: &SeriesOut, point: &PointO
     text.push_str(&point.time);
     for name in &answer.group_by {
         match (series.other, series.key.get(name)) {
-            (true, _) => field(text, "(other)"),
-            (false, value) => field(text, value.and_then(Option::as_deref).unwrap_or_default()),
+            (true, _) => mark(text, OTHER),
+            (false, Some(Some(value))) => field(text, value),
+            (false, _) => mark(text, NONE),
         }
     }
     let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
@@ -51,18 +52,115 @@ fn row(text: &mut String, answer: &AnswerOut, series: &SeriesOut, point: &PointO
     text.push_str("\r\n");
 }
 
-/// A comma and a text behind it. What a spreadsheet would take for a formula is kept from being one.
+/// In the place of a text: that events have none, and all groups that are not shown by themselves.
+const NONE: &str = "(none)";
+const OTHER: &str = "(other)";
+
+fn mark(text: &mut String, mark: &str) {
+    text.push(',');
+    text.push_str(mark);
+}
+
+/// A comma and a text behind it. An apostrophe stands before what would be taken for something else.
 fn field(text: &mut String, value: &str) {
     text.push(',');
-    let value = match value.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+    let is_mark = value == NONE || value == OTHER;
+    let value = match is_mark || is_formula(value) {
         true => format!("'{value}"),
         false => value.to_owned(),
     };
-    if value.contains([',', '"', '\n', '\r']) {
+    // Some spreadsheets part fields at semicolons or tabs.
+    if value.contains([',', ';', '"', '\n', '\r', '\t']) {
         text.push('"');
         text.push_str(&value.replace('"', "\"\""));
         text.push('"');
     } else {
         text.push_str(&value);
+    }
+}
+
+/// Whether a spreadsheet would compute this: <https://owasp.org/www-community/attacks/CSV_Injection>. Numbers and ids made
+/// of digits behind a sign are what they are.
+fn is_formula(value: &str) -> bool {
+    let begins = |character: char| matches!(character, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠');
+    let is_unseen = |character: char| character.is_whitespace() || character.is_control() || character == '\u{feff}';
+    let shown = value.trim_start_matches(is_unseen);
+    if !shown.starts_with(begins) {
+        return false;
+    }
+    let unsigned = value.strip_prefix(['+', '-']).unwrap_or_default();
+    let is_number =
+        unsigned.starts_with(|character: char| character.is_ascii_digit()) && unsigned.parse::<f64>().is_ok();
+    !is_number
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(value: &str) -> String {
+        let mut text = String::new();
+        field(&mut text, value);
+        text.split_off(1)
+    }
+
+    #[test]
+    fn plain_numbers_and_ids_stay_as_they_are() {
+        for value in [
+            "-1001234567890",
+            "+79990001122",
+            "-7",
+            "+0.5",
+            "-1.5e3",
+            "+1e999",
+            "42",
+            "g-7",
+            "a=b",
+            "限时",
+            "'quoted'",
+            "",
+        ] {
+            assert_eq!(written(value), value);
+        }
+    }
+
+    #[test]
+    fn formulas_are_kept_from_being_computed() {
+        for value in [
+            "=1+1",
+            "=HYPERLINK(A1)",
+            "+1+1",
+            "-1-1",
+            "-A1",
+            "+",
+            "-",
+            "@SUM(A1)",
+            "+7 999",
+            "-0x10",
+            "-1e",
+            "-.5",
+            "+inf",
+            "-nan",
+            "--1",
+            "+-1",
+            " =1+1",
+            "\u{feff}=1+1",
+            "＝1+1",
+            "＠x",
+        ] {
+            let found = written(value);
+            assert_eq!(found, format!("'{value}"));
+        }
+        assert_eq!(written("\t=1+1"), "\"'\t=1+1\"");
+        assert_eq!(written("=cmd|'/C calc'!A0,\"x\""), "\"'=cmd|'/C calc'!A0,\"\"x\"\"\"");
+        assert_eq!(written("a;=1+1"), "\"a;=1+1\"");
+    }
+
+    #[test]
+    fn nothing_an_empty_text_and_texts_that_look_like_marks_differ() {
+        let mut none = String::new();
+        mark(&mut none, NONE);
+        assert_eq!((none.as_str(), written("").as_str()), (",(none)", ""));
+        assert_eq!((written("(none)").as_str(), written("(other)").as_str()), ("'(none)", "'(other)"));
     }
 }

@@ -11,20 +11,21 @@ use serde_json::{Map, Value};
 
 use crate::{
     App,
+    body::Body,
     errors::{self, invalid_fields},
+    size,
+    warnings::Warning,
 };
 
 /// Different values of a dimension from which on an answer split by it is slow and rarely of use.
 const MANY_VALUES: u64 = 1_000;
 
-/// Bytes that a metric takes in the table, of which one item has at most 400 KB.
-const LARGEST: usize = 350_000;
-
 /// A metric as answers show it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MetricOut {
-    pub id: String,
+    pub metric_id: String,
+    account_id: String,
     #[serde(flatten)]
     definition: Definition,
     built_in: bool,
@@ -37,11 +38,12 @@ pub struct MetricOut {
 
 impl MetricOut {
     #[must_use]
-    pub fn new(metric: &Metric, metrics: &Metrics) -> Self {
+    pub fn new(metric: &Metric, metrics: &Metrics, account_id: &str) -> Self {
         let built_in = metrics.is_built_in(&metric.id);
         let when = |moment| (!built_in).then(|| time::format(moment));
         Self {
-            id: metric.id.clone(),
+            metric_id: metric.id.clone(),
+            account_id: account_id.to_owned(),
             definition: metric.definition.clone(),
             built_in,
             version: metric.version,
@@ -61,13 +63,6 @@ pub struct Defined {
     warnings: Vec<Warning>,
 }
 
-/// What may surprise whoever defined a metric.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-struct Warning {
-    code: &'static str,
-    detail: String,
-}
-
 /// The metric of this id.
 ///
 /// # Errors
@@ -81,14 +76,15 @@ pub fn built_in_or_own<'m>(metrics: &'m Metrics, id: &str) -> Result<&'m Metric,
 /// # Errors
 /// If the definition makes no sense, is there already, or the stores do not answer.
 pub async fn define(app: &App, account_id: &str, body: &Map<String, Value>) -> Result<Defined, ApiError> {
-    let definition = Definition::from_json(body).map_err(invalid_fields)?;
+    let Body { definition, metric_id } = Body::read(body, account_id, None).map_err(invalid_fields)?;
     let (metrics, revision) = app.metrics(account_id).await?;
     if metrics.own().len() >= METRICS {
         let detail = format!("an account has at most {METRICS} metrics: delete one first");
         return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "too_many_metrics", detail));
     }
-    let id = id_of(&definition.name);
-    refuse_taken(&metrics, &definition.name, &id, None)?;
+    let pointer = if metric_id.is_some() { "/metricId" } else { "/name" };
+    let id = metric_id.unwrap_or_else(|| id_of(&definition.name));
+    refuse_taken(&metrics, (&definition.name, &id), pointer, None)?;
     let now = (app.now)();
     let draft = Draft { id, version: 1, created_at: now, now };
     save(app, account_id, &metrics, revision, definition, draft).await
@@ -105,11 +101,13 @@ pub async fn edit(
     version: Option<u64>,
     body: &Map<String, Value>,
 ) -> Result<Defined, ApiError> {
-    let definition = Definition::from_json(body).map_err(invalid_fields)?;
     let (metrics, revision) = app.metrics(account_id).await?;
     let metric = own(&metrics, id)?;
+    let Body { definition, .. } = Body::read(body, account_id, Some(metric)).map_err(invalid_fields)?;
     check_version(metric, version)?;
-    refuse_taken(&metrics, &definition.name, id, Some(id))?;
+    if definition.name != metric.definition.name {
+        refuse_taken(&metrics, (&definition.name, id), "/name", Some(id))?;
+    }
     let draft =
         Draft { id: id.to_owned(), version: metric.version + 1, created_at: metric.created_at, now: (app.now)() };
     save(app, account_id, &metrics, revision, definition, draft).await
@@ -148,7 +146,8 @@ async fn save(
 ) -> Result<Defined, ApiError> {
     let events = app.warehouse.event_names(account_id, draft.now).await.map_err(errors::warehouse)?;
     let vocabulary = metrics.vocabulary(events.clone(), Some(&draft.id));
-    let (formula, resolved) = compile(&definition, &vocabulary).map_err(invalid_fields)?;
+    let (formula, resolved) =
+        compile(&definition, &vocabulary).map_err(|problems| invalid_fields(errors::about_names(problems, &events)))?;
     let metric = Metric {
         id: draft.id,
         definition,
@@ -162,15 +161,14 @@ async fn save(
             if problem.code == "not_additive" || problem.code == "not_a_distribution" { "/type" } else { "/formula" };
         invalid_fields(vec![problem.into_problem(pointer, &metric.definition.formula)])
     })?;
-    if serde_json::to_string(&metric).map_or(0, |json| json.len()) > LARGEST {
-        let detail = "the formula and its filters are too large to be kept: take parts of it into metrics of their own";
-        return Err(invalid_fields(vec![Problem::new("/formula", "too_large", detail)]));
-    }
+    size::check(metrics, &metric)?;
     let warnings = warnings(app, account_id, &metric, &resolved, &events, draft.now).await?;
+    // Before it is saved, so that nothing is left to fail once it is. A note without a metric is harmless.
+    let work = app.work.as_ref().ok_or_else(|| ApiError::internal("there is no table to note work in"))?;
+    work.ask(account_id, (app.now)()).await.map_err(errors::table)?;
     app.table.put(account_id, &metric, revision).await.map_err(errors::table)?;
-    app.warehouse.ask_for_build(account_id).await.map_err(errors::warehouse)?;
     let metrics = metrics.with(metric.clone());
-    Ok(Defined { metric: MetricOut::new(&metric, &metrics), resolved, warnings })
+    Ok(Defined { metric: MetricOut::new(&metric, &metrics, account_id), resolved, warnings })
 }
 
 async fn warnings(
@@ -256,20 +254,21 @@ fn check_version(metric: &Metric, version: Option<u64>) -> Result<(), ApiError> 
     }
 }
 
-fn refuse_taken(metrics: &Metrics, name: &str, id: &str, except: Option<&str>) -> Result<(), ApiError> {
-    let taken = metrics.all().find(|other| {
-        Some(other.id.as_str()) != except
-            && (other.id == id || other.definition.name.to_lowercase() == name.to_lowercase())
-    });
-    match taken {
-        None => Ok(()),
-        Some(other) => Err(invalid_fields(vec![Problem::new(
-            "/name",
-            "name_taken",
-            format!("{} ({}) has this name already", other.definition.name, other.id),
-        )])
-        .with_status(StatusCode::CONFLICT)),
-    }
+/// Formulas name a metric by its id or its name: neither may be another's. `pointer` is to what the id was made of.
+fn refuse_taken(
+    metrics: &Metrics,
+    (name, id): (&str, &str),
+    pointer: &str,
+    except: Option<&str>,
+) -> Result<(), ApiError> {
+    let is_other = |other: &&Metric| Some(other.id.as_str()) != except;
+    let has_id = |other: &&Metric| except.is_none() && (other.id == id || other.definition.name == id);
+    let has_name = |other: &&Metric| other.id == name || other.definition.name.to_lowercase() == name.to_lowercase();
+    let others = || metrics.all().filter(is_other);
+    let taken = others().find(has_name).map(|other| ("/name", other));
+    let Some((pointer, other)) = others().find(has_id).map(|other| (pointer, other)).or(taken) else { return Ok(()) };
+    let detail = format!("{} ({}) has this name already", other.definition.name, other.id);
+    Err(invalid_fields(vec![Problem::new(pointer, "name_taken", detail)]).with_status(StatusCode::CONFLICT))
 }
 
 /// A name as it stands in addresses and formulas: letters and digits of any script in lower case, `_` between.

@@ -9,10 +9,10 @@ use analytics_domain::{
 use analytics_warehouse::metric::Source;
 use serde::Serialize;
 
-use crate::{Known, Question};
-
-/// Said of answers whose range was cut.
-const CLIPPED: &str = "the range, or the one to compare with, reaches back beyond how long events are kept: it was cut there, or left out";
+use crate::{
+    Known, Question,
+    warnings::{Warning, warnings},
+};
 
 /// An answer as it is sent.
 #[derive(Debug, Serialize)]
@@ -36,9 +36,12 @@ pub struct AnswerOut {
     /// Everything that was stored by then is in the answer.
     as_of: String,
     source: Source,
+    /// That of all amounts, if it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    currency: Option<String>,
     pub(crate) series: Vec<SeriesOut>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    warnings: Vec<&'static str>,
+    warnings: Vec<Warning>,
 }
 
 #[derive(Debug, Serialize)]
@@ -102,6 +105,7 @@ impl AnswerOut {
         (query, known): (&Query, &Known),
         (series, before, source): (Answer, Option<Answer>, Source),
     ) -> Self {
+        let warnings = warnings(question, query, &series, before.as_ref());
         Self {
             metric_id: question.metric_id.clone(),
             name: question.name.clone(),
@@ -119,8 +123,9 @@ impl AnswerOut {
             }),
             as_of: time::format(known.at),
             source,
+            currency: query.currency.clone(),
             series: encode(compiled, series, before, query),
-            warnings: if query.clipped { vec![CLIPPED] } else { Vec::new() },
+            warnings,
         }
     }
 }

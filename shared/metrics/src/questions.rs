@@ -6,10 +6,12 @@ use analytics_domain::{
 };
 use analytics_http::ApiError;
 use serde_json::{Map, Value};
+use tokio::time::timeout_at;
 
 use crate::{
     App, Known,
     answer::Question,
+    body::other_account,
     errors::{self, invalid_fields, meaningless},
 };
 
@@ -30,6 +32,24 @@ impl Question {
     }
 }
 
+/// What may stand beside the formula of a single question, for suggestions of the nearest name.
+const BESIDE_ONE: [&str; 14] = [
+    "metric",
+    "queries",
+    "accountId",
+    "from",
+    "to",
+    "period",
+    "interval",
+    "timezone",
+    "groupBy",
+    "filter",
+    "compare",
+    "limit",
+    "orderBy",
+    "currency",
+];
+
 /// Several questions about the same time.
 pub struct Questions {
     pub questions: Vec<Question>,
@@ -44,8 +64,9 @@ impl Questions {
     /// # Errors
     /// Names every field that makes no sense.
     pub async fn from_json(app: &App, account_id: &str, body: &Map<String, Value>, now: i64) -> Result<Self, ApiError> {
-        let mut problems = Vec::new();
-        let (draft, rest) = split(body, &mut problems);
+        let mut problems: Vec<Problem> = other_account(body, account_id).into_iter().collect();
+        let (draft, mut rest) = split(body, &mut problems);
+        rest.remove("accountId");
         Self::new(app, account_id, draft, rest, problems, now).await
     }
 
@@ -93,7 +114,7 @@ impl Questions {
                 Vec::new()
             }
         };
-        let query = draft.settle(now, app.retention_days).map_err(|errors| {
+        let query = draft.settle_of(asked.len(), now, app.retention_days).map_err(|errors| {
             problems.extend(
                 errors.into_iter().map(|error| Problem::new(format!("/{}", error.parameter), error.code, error.detail)),
             );
@@ -105,20 +126,27 @@ impl Questions {
         let known = app.known(account_id, None, &query, now).await?;
         let compile = |events| {
             let vocabulary = known.metrics.vocabulary(events, None);
-            let of = |(_, query): &(_, _)| question(query, &known.metrics, &vocabulary);
+            let of = |(pointer, query): &(String, _)| {
+                // A question by itself stands among the parts of the time that it is about.
+                let beside = if pointer.is_empty() { &BESIDE_ONE[..] } else { &["metric"] };
+                question(query, beside, &known.metrics, &vocabulary)
+            };
             asked.iter().map(of).collect::<Vec<_>>()
         };
+        let mut events = Vec::new();
         let mut found = compile(Vec::new());
         // Which events have come matters only where names are not those of events and metrics as they stand.
         if !found.iter().all(|one| one.as_ref().is_ok_and(|(_, is_exact)| *is_exact)) {
-            found = compile(app.warehouse.event_names(account_id, now).await.map_err(errors::warehouse)?);
+            let names = timeout_at(known.deadline, app.warehouse.event_names(account_id, now)).await;
+            events = names.map_err(|_| errors::no_time())?.map_err(errors::warehouse)?;
+            found = compile(events.clone());
         }
         let mut questions = Vec::new();
         for ((pointer, _), found) in asked.iter().zip(found) {
             match found {
                 Ok((question, _)) => questions.push(question),
                 Err(found) => problems.extend(
-                    found
+                    errors::about_names(found, &events)
                         .into_iter()
                         .map(|problem| Problem { pointer: format!("{pointer}{}", problem.pointer), ..problem }),
                 ),
@@ -155,6 +183,7 @@ fn split(body: &Map<String, Value>, problems: &mut Vec<Problem>) -> (QueryDraft,
 /// What is asked, and whether each name in it is that of a metric or an event as it stands.
 fn question(
     query: &Map<String, Value>,
+    beside: &[&str],
     metrics: &Metrics,
     vocabulary: &analytics_domain::metric::Vocabulary,
 ) -> Result<(Question, bool), Vec<Problem>> {
@@ -174,7 +203,7 @@ fn question(
     let name: String = formula.chars().take(limits::NAME_CHARS.min(100)).collect();
     definition.entry("name").or_insert_with(|| Value::from(if name.is_empty() { "formula" } else { &name }));
     definition.entry("type").or_insert_with(|| Value::from("gauge"));
-    let definition = Definition::from_json(&definition)?;
+    let definition = Definition::from_json(&definition, beside)?;
     let (formula, resolved) = compile(&definition, vocabulary)?;
     let is_exact = resolved.iter().all(|one| one.kind == ResolvedKind::Metric || one.name == one.means);
     let problem =

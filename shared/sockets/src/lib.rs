@@ -6,13 +6,14 @@ use std::{
 };
 
 use analytics_platform::{
+    aws,
     config::{ConfigError, Lookup},
     gateway,
 };
 use aws_sdk_apigatewaymanagement::{
     Client, Config,
     config::{retry::RetryConfig, timeout::TimeoutConfig},
-    error::{DisplayErrorContext, SdkError},
+    error::{ProvideErrorMetadata, SdkError},
     primitives::Blob,
 };
 use aws_types::SdkConfig;
@@ -86,9 +87,9 @@ impl Sockets {
     }
 }
 
-fn classify<E: std::error::Error + Send + Sync + 'static>(error: &SdkError<E>) -> SocketError {
+fn classify<E: ProvideErrorMetadata>(error: &SdkError<E>) -> SocketError {
     match error.raw_response().map(|response| response.status().as_u16()) {
         Some(410) => SocketError::Gone,
-        _ => SocketError::Busy(DisplayErrorContext(error).to_string()),
+        _ => SocketError::Busy(aws::describe(error)),
     }
 }

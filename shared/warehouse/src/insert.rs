@@ -8,7 +8,7 @@ use analytics_domain::metric::Grain;
 use clickhouse::{Row, insert::Insert};
 use serde::Serialize;
 
-use crate::{EventWarehouse, INSERT_TIMEOUT, WarehouseError, classify};
+use crate::{EventWarehouse, INSERT_TIMEOUT, MOST_PARTITIONS, WarehouseError, classify};
 
 #[derive(Row, Serialize)]
 struct EventRow<'a> {
@@ -27,6 +27,9 @@ struct EventRow<'a> {
     version: u64,
     properties: &'a str,
     text: &'a str,
+    elements: &'a [String],
+    objects: &'a [String],
+    props_source: &'a str,
 }
 
 #[derive(Row, Serialize)]
@@ -42,21 +45,14 @@ struct RejectedRow<'a> {
     event: &'a str,
 }
 
-#[derive(Row, Serialize)]
-struct MarkRow<'a> {
-    account_id: &'a str,
-    grain: u32,
-    /// Epoch seconds.
-    bucket: u32,
-}
-
 impl EventWarehouse {
     /// Stores the events of all sealed batches, accepted and rejected, with one insert each. Batches are opened one after
-    /// another on their way, so that memory holds one of them however many there are.
+    /// another on their way, so that memory holds one of them however many there are. Returns the accounts whose stored
+    /// buckets have changed.
     ///
     /// # Errors
     /// If ClickHouse has not confirmed them; some or all may be stored all the same, and storing them again is harmless.
-    pub async fn store(&self, messages: &[&str]) -> Result<(), WarehouseError> {
+    pub async fn store(&self, messages: &[&str]) -> Result<BTreeSet<String>, WarehouseError> {
         let mut accepted = self
             .insert::<EventRow>("events")
             .await?
@@ -86,18 +82,8 @@ impl EventWarehouse {
         }
         accepted.end().await.map_err(classify)?;
         rejected.end().await.map_err(classify)?;
-        self.mark_changed(&buckets).await
-    }
-
-    /// Notes which stored buckets the events have changed. They can be read by now: a rollup that is computed after the mark
-    /// has them.
-    async fn mark_changed(&self, buckets: &BTreeSet<(String, u32, i64)>) -> Result<(), WarehouseError> {
-        let mut marks = self.insert::<MarkRow>("rollup_buckets").await?;
-        for (account_id, grain, start) in buckets {
-            let bucket = u32::try_from(start / 1_000).unwrap_or(0);
-            marks.write(&MarkRow { account_id, grain: *grain, bucket }).await.map_err(classify)?;
-        }
-        marks.end().await.map_err(classify)
+        self.mark_changed(&buckets).await?;
+        Ok(buckets.into_iter().map(|(account_id, ..)| account_id).collect())
     }
 
     /// An insert, of which ClickHouse hears only if a row is written.
@@ -105,19 +91,23 @@ impl EventWarehouse {
         let insert = self.client.insert::<T>(table).await.map_err(classify)?;
         // It is a batch already: the server needs not wait for others to put with it.
         let insert = insert.with_timeouts(Some(INSERT_TIMEOUT), Some(INSERT_TIMEOUT)).with_setting("async_insert", "0");
+        // The partitions are months. ClickHouse's own limit, 100, is below the longest retention: ten years and an hour.
+        let insert = insert.with_setting("max_partitions_per_insert_block", MOST_PARTITIONS);
         // Questions go first: somebody waits for them.
         Ok(insert.with_setting("os_threads_nice_value_query", "10"))
     }
 }
 
 fn unreadable(error: SealError) -> WarehouseError {
-    WarehouseError::Refused(error.to_string())
+    WarehouseError::InvalidRows(error.to_string())
 }
 
 async fn write_accepted(insert: &mut Insert<EventRow<'_>>, batch: &SealedBatch<'_>) -> Result<(), WarehouseError> {
     for event in &batch.events {
-        let canonical = canonical_properties(event.properties)
-            .map_err(|error| WarehouseError::Refused(format!("properties of {}: {error}", event.event_id)))?;
+        let canonical = canonical_properties(&event.properties)
+            // Words about JSON may quote it.
+            .map_err(|_| WarehouseError::InvalidRows("properties that are no JSON object".to_owned()))?;
+        let context = batch.context_of(event);
         let row = EventRow {
             account_id: &batch.account_id,
             timestamp: event.timestamp,
@@ -127,13 +117,16 @@ async fn write_accepted(insert: &mut Insert<EventRow<'_>>, batch: &SealedBatch<'
             session_id: &event.session_id,
             user_id: &event.user_id,
             received_at: batch.received_at,
-            clock_skew_ms: batch.clock_skew_ms,
-            ip: &batch.ip,
-            user_agent: &batch.user_agent,
-            locale: &batch.locale,
+            clock_skew_ms: context.clock_skew_ms,
+            ip: context.ip,
+            user_agent: context.user_agent,
+            locale: context.locale,
             version: version(batch.received_at, event.position, &batch.batch_id),
             properties: &canonical.json,
             text: &canonical.text,
+            elements: &canonical.elements,
+            objects: &canonical.objects,
+            props_source: &canonical.source,
         };
         insert.write(&row).await.map_err(classify)?;
     }

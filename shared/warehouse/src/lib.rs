@@ -1,10 +1,14 @@
 //! ClickHouse: where events are kept and found again.
 
+mod cause;
 mod conditions;
+mod error;
 mod insert;
+mod marks;
 pub mod metric;
 mod position;
 mod search;
+mod search_index;
 mod statement;
 
 use std::time::Duration;
@@ -12,46 +16,51 @@ use std::time::Duration;
 use analytics_platform::config::{ConfigError, Lookup};
 use clickhouse::{Client, Compression};
 
+pub use error::WarehouseError;
+pub(crate) use error::classify;
 pub use search::{FoundEvent, FoundPage, FoundRejected};
-
-/// ClickHouse did not take or tell something.
-#[derive(Debug, thiserror::Error)]
-pub enum WarehouseError {
-    /// Try again: unreachable, overloaded, starting.
-    #[error("ClickHouse is unavailable: {0}")]
-    Unavailable(String),
-    /// Trying again with the same rows or the same question won't help.
-    #[error("ClickHouse refused: {0}")]
-    Refused(String),
-    /// The question takes more time or memory than one may.
-    #[error("the query is over its limits: {0}")]
-    OverLimits(String),
-    #[error("the cursor is not one that a search has given")]
-    InvalidCursor,
-}
 
 /// The events of all accounts.
 #[derive(Clone)]
 pub struct EventWarehouse {
     client: Client,
+    /// Seconds that a statement of a question may take, if fewer than usual.
+    seconds: Option<&'static str>,
 }
 
 impl EventWarehouse {
     /// Reads `CLICKHOUSE_URL`, `CLICKHOUSE_USER`, `CLICKHOUSE_PASSWORD` and `CLICKHOUSE_DATABASE`.
     ///
     /// # Errors
-    /// If the address is not set.
+    /// If the address is not set, or would be reached without TLS and is not this machine.
     pub fn from_lookup(lookup: &impl Lookup) -> Result<Self, ConfigError> {
         let or = |key: &str, default: &str| lookup.find(key).unwrap_or_else(|| default.to_owned());
         let client = Client::default()
-            .with_url(lookup.required("CLICKHOUSE_URL")?)
+            .with_url(lookup.url("CLICKHOUSE_URL")?)
             .with_user(or("CLICKHOUSE_USER", "default"))
             .with_password(or("CLICKHOUSE_PASSWORD", ""))
             .with_database(or("CLICKHOUSE_DATABASE", "analytics"))
             .with_compression(Compression::Lz4)
             // The types of rows are held to the tables by tests, not by another question before each cold insert.
             .with_validation(false);
-        Ok(Self { client })
+        Ok(Self { client, seconds: None })
+    }
+
+    /// The same for questions that may take fewer seconds than those of the API: ClickHouse itself ends their statements.
+    #[must_use]
+    pub fn within(self, seconds: &'static str) -> Self {
+        Self { seconds: Some(seconds), ..self }
+    }
+
+    /// The same for functions that only read: ClickHouse refuses whatever else a statement of theirs would do.
+    ///
+    /// # Errors
+    /// As [`EventWarehouse::from_lookup`].
+    pub fn to_read(lookup: &impl Lookup) -> Result<Self, ConfigError> {
+        let Self { client, seconds } = Self::from_lookup(lookup)?;
+        // 1 would refuse the limits of each question too: they are settings.
+        // https://clickhouse.com/docs/operations/settings/permissions-for-queries#readonly
+        Ok(Self { client: client.with_setting("readonly", "2"), seconds })
     }
 
     /// Whether ClickHouse answers, and has the tables.
@@ -70,33 +79,5 @@ impl EventWarehouse {
 /// How long one insert may take before it counts as failed: less than the function's own time, so that it can say so.
 const INSERT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Codes: <https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp>
-fn classify(error: clickhouse::error::Error) -> WarehouseError {
-    use clickhouse::error::Error;
-    match error {
-        Error::BadResponse(text) => {
-            let code = text.strip_prefix("Code: ").and_then(|rest| rest.split('.').next()?.parse::<u32>().ok());
-            match code {
-                // TIMEOUT_EXCEEDED, TOO_SLOW, TOO_MANY_ROWS, TOO_MANY_BYTES, TOO_MANY_ROWS_OR_BYTES
-                Some(159 | 160 | 158 | 307 | 396) => WarehouseError::OverLimits(text),
-                // MEMORY_LIMIT_EXCEEDED: the query's own limit, or that of the whole server
-                Some(241) if text.contains("query") && !text.contains("total") => WarehouseError::OverLimits(text),
-                // CANNOT_PARSE_*, INCORRECT_DATA, UNKNOWN_TYPE, TYPE_MISMATCH, CANNOT_READ_ALL_DATA, ARGUMENT_OUT_OF_BOUND
-                Some(6 | 25 | 26 | 27 | 33 | 38 | 41 | 53 | 69 | 72 | 117) => WarehouseError::Refused(text),
-                _ => WarehouseError::Unavailable(text),
-            }
-        }
-        other => WarehouseError::Unavailable(chain(&other)),
-    }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text += ": ";
-        text += &cause.to_string();
-        source = cause.source();
-    }
-    text
-}
+/// Months that one insert may write to.
+const MOST_PARTITIONS: &str = "130";

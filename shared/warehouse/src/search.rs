@@ -10,6 +10,8 @@
 
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use analytics_domain::search::{RejectedSearch, Search};
 use clickhouse::Row;
 use serde::Deserialize;
@@ -30,6 +32,12 @@ const MOST_CANDIDATES: usize = 256;
 const KEY_BYTES: usize = 48 * 1024;
 /// ClickHouse ends a query itself by then, unless it cannot be reached at all.
 const PATIENCE: Duration = Duration::from_secs(22);
+/// How long a search may take with all its questions. The gateway waits for 29 seconds.
+const SEARCH_TIME: Duration = Duration::from_secs(25);
+/// Bytes of a page as Lambda carries it, within its 6 MB: the page is JSON, and a string within JSON again.
+const PAGE_BYTES: usize = 5_500_000;
+/// Bytes of an event in a page besides what it holds: names of fields, times, quotes.
+const FIELDS_BYTES: usize = 600;
 /// Seconds and bytes that one question may take of ClickHouse.
 const LIMITS: [(&str, &str); 3] =
     [("max_execution_time", "20"), ("max_memory_usage", "2000000000"), ("optimize_move_to_prewhere_if_final", "1")];
@@ -71,6 +79,57 @@ pub struct FoundRejected {
     pub event: String,
 }
 
+/// Bytes that a text takes in a page, at most: what is escaped once as JSON is escaped again.
+fn carried(text: &str) -> usize {
+    let more = |byte: u8| match byte {
+        b'"' | b'\\' => 3,
+        0..0x20 | 0x7f => 6,
+        _ => 0,
+    };
+    text.bytes().map(|byte| 1 + more(byte)).sum()
+}
+
+/// What a page has room for.
+trait Carried {
+    fn bytes(&self) -> usize;
+}
+
+impl Carried for FoundEvent {
+    fn bytes(&self) -> usize {
+        let texts = [
+            &self.event_name,
+            &self.event_id,
+            &self.event_type,
+            &self.session_id,
+            &self.user_id,
+            &self.ip,
+            &self.user_agent,
+            &self.locale,
+        ];
+        // They are JSON already.
+        let properties =
+            self.properties.bytes().map(|byte| 1 + usize::from(matches!(byte, b'"' | b'\\'))).sum::<usize>();
+        FIELDS_BYTES + properties + texts.into_iter().map(|text| carried(text)).sum::<usize>()
+    }
+}
+
+impl Carried for FoundRejected {
+    fn bytes(&self) -> usize {
+        let texts = [&self.pointer, &self.detail, &self.event_name, &self.event, &self.code];
+        FIELDS_BYTES + texts.into_iter().map(|text| carried(text)).sum::<usize>()
+    }
+}
+
+/// How many of these fit a page: one at least.
+fn fitting(found: &[impl Carried]) -> usize {
+    let mut bytes = 0;
+    let fits = |one: &&_| {
+        bytes += Carried::bytes(*one);
+        bytes <= PAGE_BYTES
+    };
+    found.iter().take_while(fits).count().max(1)
+}
+
 /// A page of an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FoundPage<T> {
@@ -82,16 +141,21 @@ pub struct FoundPage<T> {
 }
 
 impl EventWarehouse {
-    /// Finds accepted events of an account. `now` bounds the search: nothing is accepted for over an hour ahead of it.
+    /// Finds accepted events of an account. `now` bounds the search: nothing is accepted for over an hour ahead of it. A page ends
+    /// where it would get too large for an answer.
     ///
     /// # Errors
-    /// If the cursor is not one of ours, or ClickHouse does not answer within its limits.
+    /// If the cursor is not one of ours, ClickHouse does not answer, or the search takes more than one may.
     pub async fn search(
         &self,
         account_id: &str,
         search: &Search,
         now: i64,
     ) -> Result<FoundPage<FoundEvent>, WarehouseError> {
+        timeout(SEARCH_TIME, self.find(account_id, search, now)).await.unwrap_or_else(|_| Err(too_long()))
+    }
+
+    async fn find(&self, account_id: &str, search: &Search, now: i64) -> Result<FoundPage<FoundEvent>, WarehouseError> {
         let limit = search.page.limit as usize;
         let mut before: Option<EventPosition> = search.page.cursor.as_deref().map(from_cursor).transpose()?;
         let mut walk = Walk::new(search, now, before.as_ref());
@@ -122,9 +186,13 @@ impl EventWarehouse {
             };
             found.extend(counting);
             candidates.clear();
+            if fitting(&found) < found.len() {
+                break;
+            }
         }
-        let next = (found.len() > limit).then(|| {
-            found.truncate(limit);
+        let most = limit.min(fitting(&found));
+        let next = (found.len() > most).then(|| {
+            found.truncate(most);
             found.last().map(|last| {
                 to_cursor(&EventPosition {
                     timestamp: last.timestamp,
@@ -182,7 +250,7 @@ impl EventWarehouse {
         mut candidates: &[EventPosition],
     ) -> Result<Vec<FoundEvent>, WarehouseError> {
         let mut found = Vec::with_capacity(candidates.len());
-        while !candidates.is_empty() {
+        while !candidates.is_empty() && (found.is_empty() || fitting(&found) == found.len()) {
             let mut bytes = 0;
             let fits = candidates.iter().take_while(|key| {
                 bytes += key.event_name.len() + key.event_id.len() + 32;
@@ -240,6 +308,14 @@ impl EventWarehouse {
         account_id: &str,
         search: &RejectedSearch,
     ) -> Result<FoundPage<FoundRejected>, WarehouseError> {
+        timeout(SEARCH_TIME, self.find_rejected(account_id, search)).await.unwrap_or_else(|_| Err(too_long()))
+    }
+
+    async fn find_rejected(
+        &self,
+        account_id: &str,
+        search: &RejectedSearch,
+    ) -> Result<FoundPage<FoundRejected>, WarehouseError> {
         let before: Option<RejectedPosition> = search.page.cursor.as_deref().map(from_cursor).transpose()?;
         let limit = search.page.limit as usize;
         let mut matching = Statement::default();
@@ -265,8 +341,9 @@ impl EventWarehouse {
         page.push(" ORDER BY received_at DESC, batch_id DESC, position DESC LIMIT ");
         page.integer(i64::from(search.page.limit) + 1);
         let mut found: Vec<FoundRejected> = self.ask(&page).await?;
-        let next = (found.len() > limit).then(|| {
-            found.truncate(limit);
+        let most = limit.min(fitting(&found));
+        let next = (found.len() > most).then(|| {
+            found.truncate(most);
             found.last().map(|last| {
                 to_cursor(&RejectedPosition {
                     received_at: last.received_at,
@@ -288,11 +365,16 @@ impl EventWarehouse {
     {
         let query = statement.prepare(&self.client)?;
         let query = LIMITS.iter().fold(query, |query, (name, value)| query.with_setting(*name, *value));
+        let query = self.seconds.into_iter().fold(query, |query, most| query.with_setting("max_execution_time", most));
         match tokio::time::timeout(PATIENCE, query.fetch_all::<T>()).await {
             Ok(answer) => answer.map_err(classify),
             Err(_) => Err(WarehouseError::Unavailable("no answer in time".to_owned())),
         }
     }
+}
+
+fn too_long() -> WarehouseError {
+    WarehouseError::OverLimits("the time of one search is up".to_owned())
 }
 
 /// The walk back through time.

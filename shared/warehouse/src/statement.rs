@@ -1,6 +1,7 @@
 //! SQL put together from a closed set of fragments. What users say never becomes part of the text: it is bound as a
 //! parameter, property names included.
 
+use analytics_domain::{event::column_path, number::Number};
 use clickhouse::{Client, query::Query};
 use serde::Serialize;
 
@@ -81,14 +82,26 @@ impl Statement {
         self.push("fromUnixTimestamp64Milli(").integer(millis).push(", 'UTC')")
     }
 
-    /// The column of a property in `props`, read as one of the types it may have.
-    pub(crate) fn property(&mut self, path: &str, kind: &'static str) -> &mut Self {
-        self.push("props.").identifier(path).push(".:").push(kind)
+    /// A number, as the type that holds it exactly: ClickHouse compares numbers of different types by value.
+    pub(crate) fn exactly(&mut self, number: Number) -> &mut Self {
+        match number {
+            Number::Double(double) => self.number(double),
+            Number::Integer(integer) => match (i64::try_from(integer), u64::try_from(integer)) {
+                (Ok(integer), _) => self.integer(integer),
+                (Err(_), Ok(integer)) => self.id(integer),
+                (Err(_), Err(_)) => self.number(number.as_f64()),
+            },
+        }
     }
 
-    /// A name that users chose, bound like any value.
-    pub(crate) fn identifier(&mut self, path: &str) -> &mut Self {
-        self.parameter(Parameter::Name(path.to_owned()), "Identifier")
+    /// The column of a property in `props`, read as one of the types it may have.
+    pub(crate) fn property(&mut self, property: &str, kind: &'static str) -> &mut Self {
+        self.dynamic(property).push(".:").push(kind)
+    }
+
+    /// The column of a property in `props`, whatever type its value has.
+    pub(crate) fn dynamic(&mut self, property: &str) -> &mut Self {
+        self.push("props.").parameter(Parameter::Name(column_path(property).into_owned()), "Identifier")
     }
 
     /// Events by time (epoch milliseconds), name and id.

@@ -5,12 +5,13 @@ use std::time::Duration;
 use analytics_domain::access::Role;
 use anyhow::{Context, Result, ensure};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::{
     pipeline,
     proxy::{FaultProxy, Parts},
     runtime_api::{Function, Outcome},
-    stack::{Account, Stack},
+    socket::Socket,
+    stack::{Account, Stack, token},
 };
 
 use super::{QUIET, events, is_documented, open};
@@ -93,11 +94,80 @@ async fn a_message_that_comes_again_is_told_once() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn an_event_that_is_sent_again_counts_once_whichever_process_streams_it() -> Result<()> {
+    let stack = Stack::shared().await;
+    let account = stack.account("live-repeat");
+    let mut socket = open(&account, Role::Viewer, "&stream=analytics").await?;
+    socket.expect_all(&["ready", "subscribed", "snapshot"]).await?;
+    let aws = stack.setting("AWS_ENDPOINT_URL");
+    let mut function = pipeline::stream_events(&stack, &aws).await?;
+    let mut other = pipeline::stream_events(&stack, &aws).await?;
+    let (once, last) = (sealed(&account.id, 1, "{}")?, sealed(&account.id, 2, "{}")?);
+    for (at, (function, sealed)) in [(&mut function, &once), (&mut other, &once)].into_iter().enumerate() {
+        show_as(function, &account, &format!("first-{at}"), sealed).await?;
+    }
+    show_as(&mut function, &account, "second", &once).await?;
+    show_as(&mut other, &account, "third", &last).await?;
+    let (ids, frame) = events(&mut socket, 2).await?;
+    assert_eq!((ids, &frame["totals"]["events"]), (["1", "2"].map(str::to_owned).to_vec(), &json!(2)));
+    assert_eq!(frame["totals"]["byName"], json!({"message_sent": 2}));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_that_is_removed_ends_its_sockets_before_their_next_frame() -> Result<()> {
+    let stack = Stack::shared().await;
+    let account = stack.account("live-key");
+    let mut socket = open(&account, Role::Viewer, "&stream=analytics").await?;
+    socket.expect_all(&["ready", "subscribed", "snapshot"]).await?;
+    // Of the same name, so that the name alone tells nothing.
+    let mut keys: Value = serde_json::from_str(&stack.setting("JWT_KEYS"))?;
+    for key in keys["keys"].as_array_mut().context("keys")? {
+        let other = json!({
+            "kty": "EC", "crv": "P-256", "kid": key["kid"],
+            "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
+        });
+        *key = other;
+    }
+    let mut function = pipeline::stream_events_with(&stack, &[("JWT_KEYS", &keys.to_string())]).await?;
+    show(&mut function, &account, 1).await?;
+    assert_eq!(socket.hear().await?["code"], "token_unknown_key", "no frame before");
+    ensure!(socket.hear().await.is_err(), "the connection ends");
+    is_documented(&stack, &[&socket]).await
+}
+
+#[tokio::test]
+async fn idle_sockets_are_ended_by_the_schedule_when_their_token_counts_no_longer() -> Result<()> {
+    let stack = Stack::shared().await;
+    let account = stack.account("live-idle");
+    let mut stays = open(&account, Role::Viewer, "").await?;
+    stays.expect("ready").await?;
+    let soon = analytics_platform::now_millis() / 1_000 + 3;
+    let short = token(&json!({"accountId": account.id, "role": "viewer", "exp": soon}));
+    let mut ends = Socket::open(&stack.setting("LIVE_URL"), &format!("token={short}")).await?;
+    ends.expect("ready").await?;
+    let mut function = pipeline::stream_events(&stack, &stack.setting("AWS_ENDPOINT_URL")).await?;
+    // As the schedule calls it: by then one token has ended.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let outcome = function.invoke(json!({"sockets": "check"}).to_string()).await?;
+    ensure!(matches!(outcome, Outcome::Response(_)), "{outcome:?}");
+    assert_eq!(ends.expect("error").await?["code"], "token_expired");
+    ensure!(ends.hear().await.is_err(), "the connection ends");
+    stays.say(&json!({"action": "ping"})).await?;
+    stays.expect("pong").await?;
+    Ok(())
+}
+
 /// Has a function show one accepted event.
 async fn show(function: &mut Function, account: &Account<'_>, number: u32) -> Result<()> {
-    let message =
-        json!({"kind": "events", "accountId": account.id, "sealed": sealed(&account.id, number, "{}")?}).to_string();
-    let outcome = function.invoke(pipeline::sqs_event(std::iter::once((number.to_string(), message.as_str())))).await?;
+    show_as(function, account, &number.to_string(), &sealed(&account.id, number, "{}")?).await
+}
+
+/// Has a function show a sealed batch that comes with a message of this id.
+async fn show_as(function: &mut Function, account: &Account<'_>, id: &str, sealed: &str) -> Result<()> {
+    let message = json!({"kind": "events", "accountId": account.id, "sealed": sealed}).to_string();
+    let outcome = function.invoke(pipeline::sqs_event(std::iter::once((id.to_owned(), message.as_str())))).await?;
     ensure!(matches!(outcome, Outcome::Response(_)), "{outcome:?}");
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Live streams, by a client of the WebSocket.
 
 mod delivery;
+mod limits;
 mod numbers;
 mod refusals;
 mod streams;

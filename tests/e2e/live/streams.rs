@@ -26,7 +26,7 @@ async fn accepted_events_are_seen_at_once_by_those_who_want_them() -> Result<()>
     some.expect("ready").await?;
     let filter = json!({
         "action": "subscribe", "stream": "analytics", "filter": "campaignId = \"c2\"", "eventNames": ["message_sent"],
-        "fields": ["eventId", "properties.text"],
+        "fields": ["eventId", "context.ip", "properties.text"],
     });
     some.say(&filter).await?;
     some.expect("subscribed").await?;
@@ -45,10 +45,45 @@ async fn accepted_events_are_seen_at_once_by_those_who_want_them() -> Result<()>
     assert_eq!(ids, ["a", "b", "c"]);
     assert_eq!(frame["totals"]["byName"], json!({"message_sent": 2, "message_read": 1}));
     assert_eq!(frame["events"][0]["properties"]["text"], "限时 скидка");
+    assert_eq!(
+        (&frame["events"][0]["accountId"], &frame["events"][0]["context"]["ip"]),
+        (&json!(account.id), &json!("127.0.0.1"))
+    );
     let (ids, frame) = events(&mut some, 1).await?;
-    assert_eq!((ids.len(), &frame["events"][0]), (1, &json!({"eventId": "b", "properties": {"text": "限时 скидка"}})));
+    assert_eq!(
+        (ids.len(), &frame["events"][0]),
+        (1, &json!({"eventId": "b", "context": {"ip": "127.0.0.1"}, "properties": {"text": "限时 скидка"}}))
+    );
     ensure!(stranger.hear_within(QUIET).await?.is_none(), "another account's events are nobody else's");
     is_documented(&stack, &[&all, &some]).await
+}
+
+#[tokio::test]
+async fn the_first_viewer_misses_nothing_from_the_snapshot_on() -> Result<()> {
+    let stack = Stack::shared().await;
+    for round in 0..5 {
+        let account = stack.account("live-first");
+        // Every process that takes events may learn that nobody watches.
+        for id in ["before-1", "before-2", "before-3"] {
+            account.send_all(&[event(id, "message_sent", "c")]).await?;
+        }
+        let mut socket = open(&account, Role::Viewer, "&stream=analytics").await?;
+        // Some learn it while the client connects.
+        socket.expect("ready").await?;
+        account.send_all(&[event("between", "message_sent", "c")]).await?;
+        socket.expect("subscribed").await?;
+        let mut counted = socket.expect("snapshot").await?["totals"]["events"].as_u64().unwrap_or(0);
+        account.send_all(&[event("after", "message_sent", "c")]).await?;
+        let (ids, frame) = loop {
+            let (ids, frame) = events(&mut socket, 1).await?;
+            counted += ids.len() as u64;
+            if ids.contains(&"after".to_owned()) {
+                break (ids, frame);
+            }
+        };
+        ensure!(frame["totals"]["events"] == counted, "round {round}: {ids:?} of {frame}");
+    }
+    Ok(())
 }
 
 #[tokio::test]

@@ -8,11 +8,11 @@ use tests::stack::Account;
 use super::plain::{Event, Filter, Formula, Function};
 
 fn input(name: &'static str, function: Function, property: &'static str, filter: Option<Filter>) -> Formula {
-    let by = matches!(function, Function::First | Function::Last).then_some(if name == "post_stats_sampled" {
-        "postId"
-    } else {
-        "groupId"
-    });
+    let by = match function {
+        Function::First | Function::Last if name == "post_stats_sampled" => vec!["groupId", "postId"],
+        Function::First | Function::Last => vec!["groupId"],
+        _ => Vec::new(),
+    };
     Formula::Input { name, function, property, by, filter }
 }
 

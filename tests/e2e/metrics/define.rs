@@ -46,7 +46,7 @@ async fn a_rate_is_right_in_total_and_by_campaign_from_events_and_from_rollups()
     let stack = Stack::shared().await;
     let account = stack.account("rate");
     let (status, created) = call(&account, Method::POST, "/api/metrics", Some(&delivery_rate())).await?;
-    assert_eq!((status, &created["id"]), (201, &json!("message_delivery_rate")), "{created}");
+    assert_eq!((status, &created["metricId"]), (201, &json!("message_delivery_rate")), "{created}");
     let means: Vec<&str> =
         created["resolved"].as_array().into_iter().flatten().filter_map(|entry| entry["means"].as_str()).collect();
     assert_eq!(means, ["message_delivered", "message_sent"]);
@@ -106,7 +106,7 @@ async fn definitions_are_kept_changed_by_version_and_deleted_when_unused() -> Re
 
     let user = json!({"name": "比率 2", "type": "gauge", "formula": "\"Message Delivery Rate\" / 100"});
     let (status, created) = call(&account, Method::POST, "/api/metrics", Some(&user)).await?;
-    assert_eq!((status, &created["id"]), (201, &json!("比率_2")), "{created}");
+    assert_eq!((status, &created["metricId"]), (201, &json!("比率_2")), "{created}");
     let place = "/api/metrics/message_delivery_rate";
     let (status, tag, shown) = call_with(&account, Method::GET, place, None, None).await?;
     assert_eq!((status, tag.as_str(), &shown["formula"]), (200, "\"1\"", &json!("(delivered / sent) * 100")));
@@ -132,7 +132,7 @@ async fn definitions_are_kept_changed_by_version_and_deleted_when_unused() -> Re
 
     let (_, list) = call(&account, Method::GET, "/api/metrics", None).await?;
     let ids: Vec<&str> =
-        list["metrics"].as_array().into_iter().flatten().filter_map(|metric| metric["id"].as_str()).collect();
+        list["metrics"].as_array().into_iter().flatten().filter_map(|metric| metric["metricId"].as_str()).collect();
     assert!(ids.starts_with(&["message_delivery_rate", "比率_2"]) && ids.contains(&"roi"), "{ids:?}");
     let (status, problem) = call(&account, Method::DELETE, "/api/metrics/roi", None).await?;
     assert_eq!((status, &problem["code"]), (409, &json!("built_in")));
@@ -201,10 +201,12 @@ async fn what_makes_no_sense_is_refused_with_its_place() -> Result<()> {
         (json!({"type": "counter", "aggregation": "avg"}), "/aggregation", "unfit_aggregation"),
         (json!({"type": "histogram"}), "/type", "not_a_distribution"),
         (json!({"dimensions": ["a", "b", "c", "d", "e"]}), "/dimensions", "too_many"),
-        (json!({"dimensions": ["a..b"]}), "/dimensions/0", "invalid_name"),
+        (json!({"dimensions": ["a.:`b`"]}), "/dimensions/0", "invalid_name"),
         (json!({"filters": ["a = "]}), "/filters/0", "syntax"),
         (json!({"name": 7}), "/name", "wrong_type"),
         (json!({"colour": "red"}), "/colour", "unknown_field"),
+        (json!({"accountId": "somebody"}), "/accountId", "account_mismatch"),
+        (json!({"metricId": "a/b"}), "/metricId", "invalid_value"),
     ] {
         let mut body = delivery_rate();
         for (name, value) in change.as_object().into_iter().flatten() {
@@ -223,6 +225,7 @@ async fn what_makes_no_sense_is_refused_with_its_place() -> Result<()> {
         ("filter=a+%3D+%27x%27%3B+DROP+TABLE+events", "filter", "unexpected_character"),
         ("color=red", "color", "unknown_parameter"),
         ("format=xml", "format", "invalid_value"),
+        ("from=1795512600", "from", "invalid_timestamp"),
     ] {
         let (status, problem) = call(&account, Method::GET, &format!("/api/metrics/ctr/data?{query}"), None).await?;
         let error = &problem["errors"][0];

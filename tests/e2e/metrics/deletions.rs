@@ -1,10 +1,12 @@
 //! Events that are deleted from the table leave the rollups of their account, and those of others alone.
 
+use std::time::Duration;
+
 use analytics_domain::access::Role;
 use analytics_platform::now_millis;
 use anyhow::Result;
 use serde_json::{Value, json};
-use tests::stack::{Account, Stack};
+use tests::stack::{Account, Stack, within};
 
 use super::until_rolled_up;
 
@@ -56,4 +58,23 @@ async fn a_deletion_changes_the_rollups_of_its_account_only() -> Result<()> {
     until_rolled_up(&theirs).await?;
     assert_eq!(sent(&theirs).await?, json!((EVENTS - 1) as f64));
     Ok(())
+}
+
+/// A minute until the function is next called, and what it takes then.
+const NOTICED_WITHIN: Duration = Duration::from_secs(150);
+
+/// By the stack's own function, which nobody calls but the schedule.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_is_noticed_while_events_arrive() -> Result<()> {
+    let stack = Stack::shared().await;
+    let (account, other) = (sending(&stack, "noticed").await?, stack.account("arriving"));
+    let event = format!("{}-0", account.id);
+    let delete = "DELETE FROM events WHERE account_id = {account:String} AND event_id = {event:String}";
+    stack.clickhouse(delete, &[("account", &account.id), ("event", &event)]).await?;
+    within(NOTICED_WITHIN, "a deletion is noticed", async || {
+        other.send_all(&[json!({"eventName": "message_sent"})]).await?;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        Ok(sent(&account).await? == json!((EVENTS - 1) as f64))
+    })
+    .await
 }

@@ -10,7 +10,7 @@ use analytics_platform::now_millis;
 use anyhow::{Context, Result, ensure};
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use serde_json::{Value, json};
-use tests::stack::{Account, Stack};
+use tests::stack::{Account, Stack, eventually};
 
 use super::{
     plain::{Event, Filter, Formula, event, filter, formula, key_filter},
@@ -23,8 +23,16 @@ const EVENTS: usize = 400;
 const METRICS: usize = 6;
 /// Questions of each account in each state of its rollups.
 const QUESTIONS: usize = 12;
-const ZONES: [&str; 7] =
-    ["UTC", "Asia/Shanghai", "Europe/Moscow", "Asia/Kolkata", "Asia/Kathmandu", "Europe/Berlin", "America/New_York"];
+const ZONES: [&str; 8] = [
+    "UTC",
+    "Asia/Shanghai",
+    "Europe/Moscow",
+    "Asia/Kolkata",
+    "Asia/Kathmandu",
+    "Europe/Berlin",
+    "America/New_York",
+    "America/St_Johns",
+];
 
 #[derive(Clone, Debug)]
 struct Question {
@@ -61,7 +69,7 @@ fn question() -> impl Strategy<Value = Question> {
     (
         0..METRICS,
         prop::sample::select(ZONES.to_vec()),
-        prop::sample::select(vec!["none", "auto", "hour", "6h", "day", "week", "month", "15m"]),
+        prop::sample::select(vec!["none", "auto", "hour", "2h", "6h", "day", "week", "month", "15m"]),
         range,
         groups,
         prop_oneof![
@@ -162,8 +170,19 @@ impl<'s> Case<'s> {
             let other = sample(runner, &super::plain::event())?;
             again.push(Event { properties: other.properties, ..event.clone() }.json());
         }
+        let sent_at = now_millis().to_string();
         self.account.send_all(&again).await?;
-        self.store(late).await
+        self.store(late).await?;
+        // An event can be found a moment before it is known which rollups it has changed.
+        const UNMARKED: &str = "SELECT count() FROM events WHERE account_id = {account:String} AND received_at >= \
+                                fromUnixTimestamp64Milli({sent:Int64}) AND toStartOfHour(timestamp) NOT IN (SELECT bucket FROM \
+                                rollup_buckets WHERE account_id = {account:String} AND grain = 3600 AND changed_at >= \
+                                fromUnixTimestamp64Milli({sent:Int64}))";
+        let parameters = [("account", &*self.account.id), ("sent", &*sent_at)];
+        eventually("late events are marked", async || {
+            Ok(self.account.stack.clickhouse(UNMARKED, &parameters).await? == "0")
+        })
+        .await
     }
 
     async fn delete_some(&mut self, runner: &mut TestRunner) -> Result<()> {

@@ -5,13 +5,17 @@ mod cut_off;
 mod define;
 mod deletions;
 mod differential;
+mod marks;
+mod money;
 pub mod plain;
+mod posts;
+mod schema;
 
 use std::time::Duration;
 
 use analytics_platform::config::environment;
 use anyhow::Result;
-use rollup_metrics::App;
+use rollup_metrics::{App, Call};
 use tests::stack::{Account, PATIENCE, within};
 
 /// Waits until every bucket of an account that has ended is computed and all of its series answer; works on it itself
@@ -30,9 +34,10 @@ pub async fn until_rolled_up(account: &Account<'_>) -> Result<()> {
     app.delay = Duration::ZERO;
     // So that ticks have their part in answers.
     app.tick_events = 1;
+    let call = Call::Account(account.id.clone());
     // The stack's function may be at it for most of a minute.
     within(3 * PATIENCE, "rollups are up to date", async || {
-        rollup_metrics::handle(&app).await?;
+        rollup_metrics::handle(&app, &call).await?;
         Ok(account.stack.clickhouse(OPEN, &[("account", &account.id)]).await? == "0")
     })
     .await

@@ -41,22 +41,35 @@ impl Event {
         event
     }
 
+    /// What tests look at: the value, or each element of a list.
+    fn tested(&self, path: &str) -> Vec<Value> {
+        match (path, self.properties.get(path)) {
+            ("$userId", _) => self.user.iter().map(|user| json!(user)).collect(),
+            (_, Some(Value::Array(items))) => items.clone(),
+            (_, value) => value.into_iter().cloned().collect(),
+        }
+    }
+
     /// A property as text.
     pub fn text(&self, path: &str) -> Option<String> {
         if path == "$userId" {
             return self.user.clone();
         }
-        match self.properties.get(path)? {
-            Value::String(text) => Some(text.clone()),
-            // 7.0 is 7, as it is stored.
-            Value::Number(number) => number.as_f64().map(|number| number.to_string()),
-            Value::Bool(flag) => Some(flag.to_string()),
-            _ => None,
-        }
+        text_of(self.properties.get(path)?)
     }
 
     fn number(&self, path: &str) -> Option<f64> {
         self.properties.get(path)?.as_f64()
+    }
+}
+
+fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        // 7.0 is 7, as it is stored.
+        Value::Number(number) => number.as_f64().map(|number| number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        _ => None,
     }
 }
 
@@ -81,20 +94,26 @@ impl Filter {
                 Value::String(text) => text.clone(),
                 other => other.to_string(),
             };
-            event.text(path) == Some(text) || (value.is_number() && event.number(path) == value.as_f64())
+            let is_equal = |tested: &Value| {
+                text_of(tested).as_ref() == Some(&text) || (value.is_number() && tested.as_f64() == value.as_f64())
+            };
+            event.tested(path).iter().any(is_equal)
         };
         match self {
             Self::Equals(path, value) => equals(path, value),
             Self::Differs(path, value) => !equals(path, value),
-            Self::Less(path, limit) => event.number(path).is_some_and(|number| number < f64::from(*limit)),
-            Self::AtLeast(path, limit) => event.number(path).is_some_and(|number| number >= f64::from(*limit)),
+            Self::Less(path, limit) => {
+                event.tested(path).iter().filter_map(Value::as_f64).any(|number| number < f64::from(*limit))
+            }
+            Self::AtLeast(path, limit) => {
+                event.tested(path).iter().filter_map(Value::as_f64).any(|number| number >= f64::from(*limit))
+            }
             Self::In(path, values) => values.iter().any(|value| equals(path, value)),
             Self::Contains(path, part) => {
-                event.text(path).is_some_and(|text| text.to_lowercase().contains(&part.to_lowercase()))
+                let holds = |text: String| text.to_lowercase().contains(&part.to_lowercase());
+                event.tested(path).iter().filter_map(text_of).any(holds)
             }
-            Self::Exists(path) => {
-                event.properties.get(*path).is_some_and(|value| !value.is_null() && !value.is_object())
-            }
+            Self::Exists(path) => event.properties.get(*path).is_some_and(|value| !value.is_null()),
             Self::Not(part) => !part.holds(event),
             Self::And(left, right) => left.holds(event) && right.holds(event),
             Self::Or(left, right) => left.holds(event) || right.holds(event),
@@ -141,7 +160,8 @@ pub enum Formula {
         name: &'static str,
         function: Function,
         property: &'static str,
-        by: Option<&'static str>,
+        /// Properties that together tell objects apart.
+        by: Vec<&'static str>,
         filter: Option<Filter>,
     },
     /// Stands by itself only: its value is near the true one, not equal to it.
@@ -156,7 +176,7 @@ impl fmt::Display for Formula {
             Self::Number(number) => write!(out, "{number}"),
             Self::Input { name, function, property, by, filter } => {
                 let filter = filter.as_ref().map_or_else(String::new, |filter| format!("{{{filter}}}"));
-                let by = by.map_or_else(String::new, |by| format!(" by {by}"));
+                let by = if by.is_empty() { String::new() } else { format!(" by {}", by.join(", ")) };
                 let function = match function {
                     Function::Count => return write!(out, "{name}{filter}"),
                     Function::Sum => "sum",
@@ -176,14 +196,40 @@ impl fmt::Display for Formula {
     }
 }
 
+/// Numbers of built-in events that are no amounts of money.
+const NO_AMOUNTS: [&str; 7] = ["views", "forwards", "reactions", "replies", "members", "latencyMs", "waitS"];
+
 impl Formula {
-    /// Its value over these events; none where it has none.
+    /// Its value over these events; none where it has none, or where amounts of several currencies would be mixed.
     pub fn value(&self, events: &[&Event]) -> Option<f64> {
+        if self.currencies(events).len() > 1 { None } else { self.computed(events) }
+    }
+
+    /// The currencies of the amounts that it takes.
+    fn currencies(&self, events: &[&Event]) -> BTreeSet<String> {
+        let (name, property, filter) = match self {
+            Self::Number(_) => return BTreeSet::new(),
+            Self::Negated(part) => return part.currencies(events),
+            Self::Both(_, left, right) => return &left.currencies(events) | &right.currencies(events),
+            Self::Percentile(name, property, _) => (name, property, None),
+            Self::Input { function: Function::Count | Function::Unique, .. } => return BTreeSet::new(),
+            Self::Input { name, property, filter, .. } => (name, property, filter.as_ref()),
+        };
+        let counts = |event: &&&Event| {
+            event.name == *name
+                && filter.is_none_or(|filter| filter.holds(event))
+                && event.number(property).is_some()
+                && !NO_AMOUNTS.contains(property)
+        };
+        events.iter().filter(counts).filter_map(|event| event.text("currency")).collect()
+    }
+
+    fn computed(&self, events: &[&Event]) -> Option<f64> {
         match self {
             Self::Number(number) => Some(f64::from(*number)),
-            Self::Negated(part) => part.value(events).map(|value| -value),
+            Self::Negated(part) => part.computed(events).map(|value| -value),
             Self::Both(operator, left, right) => {
-                let (left, right) = (left.value(events)?, right.value(events)?);
+                let (left, right) = (left.computed(events)?, right.computed(events)?);
                 match operator {
                     '+' => Some(left + right),
                     '-' => Some(left - right),
@@ -220,10 +266,10 @@ impl Formula {
                             as f64)
                     }
                     Function::First | Function::Last => {
-                        let mut objects: BTreeMap<String, Vec<(i64, f64)>> = BTreeMap::new();
+                        let mut objects: BTreeMap<Vec<Option<String>>, Vec<(i64, f64)>> = BTreeMap::new();
                         for event in events {
                             let Some(number) = event.number(property) else { continue };
-                            let object = by.and_then(|by| event.text(by)).unwrap_or_default();
+                            let object = by.iter().map(|path| event.text(path)).collect();
                             objects.entry(object).or_default().push((event.at, number));
                         }
                         let of_object = |mut values: Vec<(i64, f64)>| {
@@ -294,10 +340,11 @@ pub fn event() -> impl Strategy<Value = Event> {
         prop::option::of(text_value()),
         prop::option::weighted(0.8, number.clone()),
         prop::option::weighted(0.8, number),
-        prop::option::of(prop::sample::select(vec![json!("a"), json!("b"), json!(3)])),
+        prop::option::of(prop::sample::select(vec![json!("a"), json!("b"), json!(3), json!("")])),
         any::<bool>(),
+        prop_oneof![300 => Just(None), 20 => Just(Some(json!("USD"))), 1 => Just(Some(json!("EUR")))],
     )
-        .prop_map(|(name, age, user, campaign, group, amount, weight, object, flag)| {
+        .prop_map(|(name, age, user, campaign, group, amount, weight, object, flag, currency)| {
             let mut properties = Map::new();
             let values = [
                 ("campaignId", campaign),
@@ -305,6 +352,7 @@ pub fn event() -> impl Strategy<Value = Event> {
                 ("amount", amount),
                 ("weight", weight),
                 ("objectId", object),
+                ("currency", currency),
             ];
             for (property, value) in values {
                 if let Some(value) = value {
@@ -367,15 +415,21 @@ pub fn formula() -> impl Strategy<Value = Formula> {
         name(),
         function,
         prop::sample::select(NUMBERS.to_vec()),
-        prop::option::of(Just("objectId")),
+        prop::sample::select(vec![vec![], vec!["objectId"], vec!["groupId", "objectId"]]),
         prop::option::of(filter()),
     )
         .prop_map(|(name, function, property, by, filter)| {
-            let by = by.filter(|_| matches!(function, Function::First | Function::Last));
+            let by = if matches!(function, Function::First | Function::Last) { by } else { Vec::new() };
             Formula::Input { name, function, property, by, filter }
         });
     let unique = (name(), prop::sample::select(TEXTS.to_vec()), prop::option::of(filter())).prop_map(
-        |(name, property, filter)| Formula::Input { name, function: Function::Unique, property, by: None, filter },
+        |(name, property, filter)| Formula::Input {
+            name,
+            function: Function::Unique,
+            property,
+            by: Vec::new(),
+            filter,
+        },
     );
     let leaf = prop_oneof![5 => number, 2 => unique];
     let tree = leaf.prop_recursive(3, 6, 2, |inner| {

@@ -50,7 +50,7 @@ fn check_input(text: &str, input: &InputNode) {
     } else {
         assert!(from.starts_with(&name.text), "{name:?}");
     }
-    for path in [&input.property, &input.by].into_iter().flatten() {
+    for path in input.property.iter().chain(&input.by) {
         fuzz::check_path_comes_from(&from, path);
     }
     if let Some(filter) = &input.filter {

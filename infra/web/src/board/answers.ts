@@ -33,7 +33,7 @@ export interface Point {
 }
 
 export type Key = Record<string, string | null>;
-export type Reason = "zero_denominator" | "no_values" | "overflow";
+export type Reason = "zero_denominator" | "no_values" | "overflow" | "several_currencies";
 
 /** A series as it is now; of its points those that have changed. What came before does not change but in its total. */
 export interface SeriesChange extends Total {

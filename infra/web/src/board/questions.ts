@@ -19,6 +19,18 @@ export const FUNNEL = {
 export type Step = keyof typeof FUNNEL;
 export const STEPS = Object.keys(FUNNEL) as Step[];
 
+/** Steps whose events happen to what the step before counts: a message that is sent was queued. Others are told beside it, but
+ * are no part of it: one message brings any number of clicks, and people join without one. */
+const PART_OF_BEFORE: readonly Step[] = ["sent", "delivered", "read"];
+
+/** How much of the step before each step is, in percent; nothing where it is no part of that, or that is none. */
+export function sharesOf(totals: (number | null)[]): (number | null)[] {
+  return STEPS.map((step, index) => {
+    const [before, now] = [totals[index - 1], totals[index]];
+    return PART_OF_BEFORE.includes(step) && before && now != null ? (100 * now) / before : null;
+  });
+}
+
 export const TROUBLES = ["sender_flood_wait", "sender_peer_flood", "sender_restricted", "sender_banned", "sender_session_lost"] as const;
 export type Trouble = (typeof TROUBLES)[number];
 

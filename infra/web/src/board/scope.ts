@@ -1,5 +1,5 @@
 import { signal } from "@preact/signals";
-import { signIn } from "../session/session";
+import { offerByLink } from "../session/session";
 import type { KpiId } from "./kpis";
 import { readPlace, writePlace } from "./place";
 import type { Period } from "./questions";
@@ -17,7 +17,7 @@ export function goToAddress(): void {
   period.value = place.period;
   if (place.token === null) return;
   showAddress();
-  signIn(place.token);
+  offerByLink(place.token);
 }
 
 export function go(to: { campaign?: string; period?: Period }): void {

@@ -25,8 +25,9 @@ export class Line {
     private readonly world: Surroundings,
     private readonly ears: Ears,
     address: string,
+    protocols: string[],
   ) {
-    this.socket = world.open(address);
+    this.socket = world.open(address, protocols);
     this.socket.onopen = () => this.open();
     this.socket.onmessage = (message) => this.hear(message.data);
     this.socket.onclose = () => this.end();

@@ -89,7 +89,9 @@ export class Live {
   }
 
   private dial(): Line {
-    return new Line(this.world, this, `${this.address}?token=${encodeURIComponent(this.token)}`);
+    // Addresses are written down on their way, in logs of servers and proxies. Subprotocols are the only other thing that a
+    // browser lets a page say before the connection is open.
+    return new Line(this.world, this, this.address, ["analytics", `bearer.${this.token}`]);
   }
 
   private send(message: object): void {

@@ -1,6 +1,7 @@
 /** What a connection needs of the world around it, so that tests can be that world. */
 export interface Surroundings {
-  open(address: string): Socket;
+  /** `protocols` are offered, as the second argument of a WebSocket. */
+  open(address: string, protocols: string[]): Socket;
   now(): number;
   /** Returns what takes it back. */
   after(milliseconds: number, then: () => void): () => void;
@@ -17,7 +18,7 @@ export interface Socket {
 }
 
 export const browser: Surroundings = {
-  open: (address) => new WebSocket(address) as Socket,
+  open: (address, protocols) => new WebSocket(address, protocols) as Socket,
   now: () => performance.now(),
   after: (milliseconds, then) => {
     const timer = setTimeout(then, milliseconds);

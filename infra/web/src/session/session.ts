@@ -16,6 +16,26 @@ export const isSignedIn = computed(() => session.value !== null);
 export const refusal = signal<Refusal | null>(null);
 export const hasSignedOut = signal(false);
 
+/** Who the address would have us sign in as, until somebody has said whether they want that. */
+export const offeredByLink = signal<Session | null>(null);
+
+/** Takes note of a token in the address. Whoever sent the link may not be whom one wants to be, so nothing is done with it yet. */
+export function offerByLink(token: string): void {
+  const offered = sessionOf(token);
+  if (!("why" in offered)) offeredByLink.value = offered.token === session.peek()?.token ? null : offered;
+  else if (!session.peek()) refusal.value = offered;
+}
+
+export function acceptLink(): void {
+  const offered = offeredByLink.peek();
+  declineLink();
+  if (offered) signIn(offered.token);
+}
+
+export function declineLink(): void {
+  offeredByLink.value = null;
+}
+
 export function signIn(pasted: string): void {
   signOut();
   hasSignedOut.value = false;

@@ -4,12 +4,16 @@ import type { Period, Step, Trouble } from "../board/questions";
 
 type Say<Arguments extends unknown[] = [string]> = (...said: Arguments) => string;
 
+/** Words for what others have named. Never a plain object: one has words for `constructor` that nobody wrote. */
+type Names = ReadonlyMap<string, string>;
+
 /** All that the page says, in one language. */
 export interface Texts {
   skip: string;
   signIn: Record<"title" | "intro" | "introEnd" | "label" | "submit" | "stays" | "signedOut" | "not_a_token", string> &
     Record<"expired" | "role" | "server", Say>;
-  account: { signOut: string; roles: Record<string, string> };
+  link: Record<"title" | "about" | "trust" | "account" | "role" | "accept" | "decline", string> & { stay: Say };
+  account: { signOut: string; roles: Names };
   state: Record<"label" | "connecting" | "live" | "reconnecting" | "offline" | "now" | "nowLong" | "asOf" | "noNumbers", string> &
     Record<"inSeconds" | "notLive", Say>;
   expiring: { text: Say; submit: string };
@@ -19,6 +23,8 @@ export interface Texts {
   kpis: Record<KpiId | "heading", string>;
   change: { points: string; versus: Say; none: string; same: string };
   reasons: Record<Reason, string>;
+  /** Why a share is more than the whole. */
+  overHundred: string;
   chart: Record<"now" | "previous" | "open" | "time" | "hint" | "empty", string>;
   funnel: { heading: string; fromBefore: Say; steps: Record<Step, string> };
   groups: Record<"heading" | "group" | "sent" | "delivery" | "joined" | "empty", string>;
@@ -31,6 +37,6 @@ export interface Texts {
   alerts: { heading: string; since: Say } & Record<"critical" | "warning" | "info", string>;
   panelError: Say;
   loading: string;
-  errorClasses: Record<string, string>;
-  events: Record<string, string>;
+  errorClasses: Names;
+  events: Names;
 }

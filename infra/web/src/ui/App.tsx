@@ -1,10 +1,12 @@
-import { isSignedIn } from "../session/session";
+import { isSignedIn, offeredByLink } from "../session/session";
 import { texts } from "../texts/language";
 import { Board } from "./Board";
 import { Header } from "./Header";
+import { LinkOffer } from "./LinkOffer";
 import { SignIn } from "./SignIn";
 
 export function App() {
+  if (offeredByLink.value) return <LinkOffer offered={offeredByLink.value} />;
   if (!isSignedIn.value) return <SignIn />;
   return (
     <>

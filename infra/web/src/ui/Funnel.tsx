@@ -1,14 +1,16 @@
 import { panels } from "../board/board";
-import { STEPS } from "../board/questions";
+import { STEPS, sharesOf } from "../board/questions";
 import { campaign, period } from "../board/scope";
 import { formats, texts } from "../texts/language";
 import { Figure } from "./Figure";
+import { OverHundred } from "./OverHundred";
 import { Panel } from "./Panel";
 
 export function Funnel() {
   const say = texts.value.funnel;
   const { answers, isFresh, error } = panels.funnel.value;
   const totals = STEPS.map((_, index) => answers?.[index]?.series[0]?.total ?? null);
+  const shares = sharesOf(totals);
   const largest = Math.max(1, ...totals.map((total) => total ?? 0));
   return (
     <Panel name="funnel" heading={say.heading} isLoading={!answers} isFresh={isFresh} error={error}>
@@ -24,18 +26,19 @@ export function Funnel() {
               <span class="funnel__count">
                 <Figure text={total === null ? "–" : formats.value.count(total)} of={`${campaign.value} ${period.value}`} />
               </span>
-              <Share of={total} from={totals[index - 1]} />
+              <Share percent={shares[index] ?? null} />
             </li>
           );
         })}
       </ol>
+      <OverHundred shares={shares} />
     </Panel>
   );
 }
 
-function Share({ of, from }: { of: number | null; from: number | null | undefined }) {
-  if (of === null || !from) return <span class="funnel__share" />;
-  const share = formats.value.percent((100 * of) / from);
+function Share({ percent }: { percent: number | null }) {
+  if (percent === null) return <span class="funnel__share" />;
+  const share = formats.value.percent(percent);
   const means = texts.value.funnel.fromBefore(share);
   return (
     <span class="funnel__share" title={means}>

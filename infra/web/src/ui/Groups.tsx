@@ -5,6 +5,7 @@ import { campaign, period } from "../board/scope";
 import { formats, texts } from "../texts/language";
 import { Figure } from "./Figure";
 import { Listing } from "./Listing";
+import { OverHundred } from "./OverHundred";
 
 export function Groups() {
   const say = texts.value.groups;
@@ -43,6 +44,7 @@ export function Groups() {
       columns={[say.group, say.sent, say.delivery, say.joined].map((heading) => ({ heading }))}
       empty={say.empty}
       rows={listed}
+      note={<OverHundred shares={shown.map(([group]) => delivery?.get(group))} />}
     />
   );
 }

@@ -59,7 +59,7 @@ function Account() {
     <div class="account">
       <span class="account__who" title={claims.accountId}>
         <bdi>{claims.accountId}</bdi>{" "}
-        <span class="account__role">{say.roles[claims.role] ?? claims.role}</span>
+        <span class="account__role">{say.roles.get(claims.role) ?? claims.role}</span>
       </span>
       <button type="button" class="button button--quiet" onClick={() => signOut()}>
         {say.signOut}

@@ -11,10 +11,12 @@ interface Properties extends Omit<PanelProperties, "children"> {
   /** Said when there are no rows. */
   empty: string;
   rows: ComponentChildren[];
+  /** Said below them. */
+  note?: ComponentChildren;
 }
 
 /** A panel with a table. */
-export function Listing({ columns, empty, rows, ...panel }: Properties) {
+export function Listing({ columns, empty, rows, note, ...panel }: Properties) {
   return (
     <Panel {...panel}>
       {rows.length === 0 ? (
@@ -35,6 +37,7 @@ export function Listing({ columns, empty, rows, ...panel }: Properties) {
           </table>
         </div>
       )}
+      {note}
     </Panel>
   );
 }

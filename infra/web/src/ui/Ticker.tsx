@@ -62,7 +62,7 @@ function Item({ event }: { event: LiveEvent }) {
   const errorClass = text("errorClass");
   const wait = properties["waitS"];
   const about = [
-    say.errorClasses[errorClass] ?? errorClass,
+    say.errorClasses.get(errorClass) ?? errorClass,
     typeof wait === "number" ? say.ticker.waits(formats.value.duration(wait)) : "",
     text("groupId"),
     text("senderId"),
@@ -70,7 +70,7 @@ function Item({ event }: { event: LiveEvent }) {
   return (
     <li class={`event event--${toneOf(eventName)}`} data-event-id={event.eventId}>
       <time dateTime={timestamp}>{formats.value.clock(new Date(timestamp))}</time>
-      <span class="event__name">{say.events[eventName] ?? eventName}</span>
+      <span class="event__name">{say.events.get(eventName) ?? eventName}</span>
       <bdi class="event__campaign">{text("campaignId")}</bdi>
       <span class="event__about">
         {about.map((part) => (

@@ -4,6 +4,7 @@ import { KPIS, KPI_IDS, type KpiId, type Unit, changeOf, momentsOf } from "../bo
 import { campaign, period, selected } from "../board/scope";
 import { formats, texts } from "../texts/language";
 import { Figure } from "./Figure";
+import { isOverHundred } from "./OverHundred";
 import { Sparkline } from "./Sparkline";
 import { kpiAnswer } from "./kpiAnswer";
 
@@ -51,6 +52,7 @@ function Tile({ id }: { id: KpiId }) {
             <Figure text={total === null ? "–" : formats.value.value(unit, total)} of={`${campaign.value} ${period.value}`} />
           </span>
           <span class="tile__change">{total === null ? say.reasons[series.reason ?? "no_values"] : <ChangeMark id={id} series={series} unit={unit} />}</span>
+          {unit === "percent" && isOverHundred(total) && <span class="tile__note" data-testid="over-hundred">{say.overHundred}</span>}
           <Sparkline moments={momentsOf(answer).filter(({ isOpen }) => !isOpen)} />
         </>
       ) : panel.error ? (

@@ -6,12 +6,22 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{
+    context,
     draft::{Broken, Draft, Drafts, FIELDS},
-    limits, properties,
+    fields::{id, moment, name, optional, text},
+    limits,
+    names::Unknown,
+    normal::nfc_cow,
+    properties,
     rejection::{Code, Rejection},
-    sealed::{RejectedEvent, SealedBatch, SealedEvent},
+    sealed::{OwnContext, RejectedEvent, SealedBatch, SealedEvent},
 };
-use crate::{catalogue, time};
+use crate::{catalogue, text::nfc, time};
+
+/// Said of an event with U+FFFD in a body that may have been damaged on its way.
+const DAMAGED: &str = "holds U+FFFD, which a gateway puts in the place of bytes that are not UTF-8: encode the text as \
+                       UTF-8. If the character is meant, write it as \\ufffd, or send the body with Content-Type: \
+                       application/x-ndjson or application/gzip, which arrives as it was sent";
 
 /// What is known of a request apart from its body.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +35,8 @@ pub struct Arrival {
     pub ip: String,
     pub user_agent: String,
     pub locale: String,
+    /// The body came as text, so that whatever was not UTF-8 in it may have been replaced on its way.
+    pub is_text: bool,
     /// Events older than this many days are refused.
     pub retention_days: u32,
 }
@@ -41,7 +53,7 @@ pub struct Outcome<'a> {
 /// Judges each event by itself: the good ones are accepted whatever the others are.
 #[must_use]
 pub fn accept<'a>(drafts: &Drafts<'a>, arrival: &'a Arrival) -> Outcome<'a> {
-    let rules = Rules::new(arrival, drafts.sent_at);
+    let rules = Rules::new(arrival, drafts);
     let mut batch = SealedBatch {
         batch_id: Cow::Owned(rules.id(u32::MAX)),
         account_id: Cow::Borrowed(&arrival.account_id),
@@ -54,8 +66,10 @@ pub fn accept<'a>(drafts: &Drafts<'a>, arrival: &'a Arrival) -> Outcome<'a> {
         rejected: Vec::new(),
     };
     let mut rejections = Vec::new();
+    // Room for the names of an event's properties, used again for each.
+    let mut names = Vec::new();
     for (draft, position) in drafts.events.iter().zip(0_u32..) {
-        match rules.judge(draft, position) {
+        match rules.judge(draft, position, &mut names) {
             Ok(event) => batch.events.push(event),
             Err(reasons) => {
                 batch.rejected.extend(reasons.first().map(|first| rejected(draft, position, first)));
@@ -67,7 +81,7 @@ pub fn accept<'a>(drafts: &Drafts<'a>, arrival: &'a Arrival) -> Outcome<'a> {
 }
 
 fn rejected<'a>(draft: &Draft<'a>, position: u32, reason: &Rejection) -> RejectedEvent<'a> {
-    let name = draft.fields[1].and_then(|raw| text(raw).ok()).unwrap_or_default();
+    let name = draft.fields[1].and_then(|raw| text(raw).ok()).map(nfc_cow).unwrap_or_default();
     RejectedEvent {
         position,
         code: reason.code,
@@ -80,24 +94,19 @@ fn rejected<'a>(draft: &Draft<'a>, position: u32, reason: &Rejection) -> Rejecte
 
 struct Rules<'r> {
     arrival: &'r Arrival,
+    /// By the request's `sentAt`.
     clock_skew_ms: Option<i64>,
-    sent_at_problem: Option<Rejection>,
+    is_damaged: bool,
     oldest: i64,
     newest: i64,
 }
 
 impl<'r> Rules<'r> {
-    fn new(arrival: &'r Arrival, sent_at: Option<&RawValue>) -> Self {
-        let sent_at = sent_at.filter(|raw| raw.get() != "null").map(|raw| read_time(raw, "/sentAt"));
-        let (sent_at, sent_at_problem) = match sent_at {
-            None => (None, None),
-            Some(Ok(millis)) => (Some(millis), None),
-            Some(Err(problem)) => (None, Some(problem)),
-        };
+    fn new(arrival: &'r Arrival, drafts: &Drafts) -> Self {
         Self {
             arrival,
-            clock_skew_ms: sent_at.map(|millis| arrival.received_at - millis),
-            sent_at_problem,
+            clock_skew_ms: drafts.sent_at.map(|millis| arrival.received_at - millis),
+            is_damaged: drafts.is_damaged,
             oldest: arrival.received_at - i64::from(arrival.retention_days) * 86_400_000,
             newest: arrival.received_at + limits::FUTURE_MILLIS,
         }
@@ -113,39 +122,45 @@ impl<'r> Rules<'r> {
         uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().to_string()
     }
 
-    fn judge<'a>(&self, draft: &Draft<'a>, position: u32) -> Result<SealedEvent<'a>, Vec<Rejection>> {
-        let whole = |code, detail: String| Err(vec![Rejection::new(code, "", detail)]);
-        match draft.broken.as_deref() {
-            Some(Broken::NotAnObject(what)) => {
-                return whole(Code::InvalidType, format!("an event is a JSON object, this is {what}"));
-            }
-            Some(Broken::NotJson { why, .. }) => {
-                return whole(Code::InvalidJson, format!("the line is not valid JSON: {why}"));
-            }
-            None => {}
-        }
-        if draft.size() > limits::EVENT_BYTES {
-            return whole(Code::TooLarge, format!("an event has at most {} bytes", limits::EVENT_BYTES));
-        }
-        let [event_type, event_name, event_id, timestamp, session_id, user_id, properties, _] = draft.fields;
+    fn judge<'a>(
+        &self,
+        draft: &Draft<'a>,
+        position: u32,
+        names: &mut Vec<&'a str>,
+    ) -> Result<SealedEvent<'a>, Vec<Rejection>> {
+        self.check_whole(draft).map_err(|problem| vec![problem])?;
+        let [
+            event_type,
+            event_name,
+            event_id,
+            timestamp,
+            session_id,
+            user_id,
+            properties,
+            sent_at,
+            account_id,
+            context,
+        ] = draft.fields;
         let mut problems = Problems(Vec::new());
-        problems.0.extend(self.sent_at_problem.clone());
-        if let Some(name) = draft.unknown.as_deref() {
-            problems.0.push(unknown_field(name));
-        }
+        problems.0.extend(draft.unknown.as_ref().map(unknown_field));
+        problems.take(self.check_account(account_id));
         let event_name = problems.take(name(event_name, "/eventName")).flatten();
         if event_name.is_none() && problems.0.iter().all(|problem| problem.pointer != "/eventName") {
-            problems.0.push(Rejection::new(Code::Required, "/eventName", "an event needs a name"));
+            problems.add(Rejection::new(Code::Required, "/eventName", "an event needs a name"));
         }
         let event_name = event_name.unwrap_or_default();
         let event_type = problems.take(name(event_type, "/eventType")).flatten();
-        let event_id = problems.take(name(event_id, "/eventId"));
-        let timestamp = problems.take(optional(timestamp).map(|raw| read_time(raw, "/timestamp")).transpose());
-        let session_id = problems.take(name(session_id, "/sessionId")).flatten();
-        let user_id = problems.take(name(user_id, "/userId")).flatten();
-        let properties = problems.take(read_properties(properties)).unwrap_or("{}");
+        let event_id = problems.take(id(event_id, "/eventId"));
+        let timestamp = problems.take(optional(timestamp).map(|raw| moment(raw, "/timestamp")).transpose());
+        let session_id = problems.take(id(session_id, "/sessionId")).flatten();
+        let user_id = problems.take(id(user_id, "/userId")).flatten();
+        let properties = problems.take(read_properties(properties, names)).unwrap_or_default();
+        let own_context = self.own_context(context, sent_at, &mut problems);
+        let clock_skew_ms = own_context.clock_skew_ms.or(self.clock_skew_ms);
         let timestamp = match (&event_id, timestamp) {
-            (Some(event_id), Some(timestamp)) => problems.take(self.time(event_id.as_deref(), timestamp)),
+            (Some(event_id), Some(timestamp)) => {
+                problems.take(self.time(event_id.as_deref(), timestamp, clock_skew_ms))
+            }
             _ => None,
         };
         if !problems.0.is_empty() {
@@ -160,12 +175,68 @@ impl<'r> Rules<'r> {
             session_id: session_id.unwrap_or_default(),
             user_id: user_id.unwrap_or_default(),
             properties,
+            own_context: (own_context != OwnContext::default()).then(|| Box::new(own_context)),
         })
+    }
+
+    /// What makes an event unusable as a whole, so that its fields need not be looked at.
+    fn check_whole(&self, draft: &Draft) -> Result<(), Rejection> {
+        let (code, pointer, detail) = match draft.broken.as_deref() {
+            Some(Broken::NotAnObject(what)) => {
+                (Code::InvalidType, String::new(), format!("an event is a JSON object, this is {what}"))
+            }
+            Some(Broken::NotJson { why, .. }) => {
+                (Code::InvalidJson, String::new(), format!("the line is not valid JSON: {why}"))
+            }
+            None if draft.size() > limits::EVENT_BYTES => {
+                (Code::TooLarge, String::new(), format!("an event has at most {} bytes", limits::EVENT_BYTES))
+            }
+            None => match self.is_damaged.then(|| draft.damaged_field()).flatten() {
+                Some(field) => (Code::InvalidUtf8, format!("/{field}"), DAMAGED.to_owned()),
+                None => return Ok(()),
+            },
+        };
+        Err(Rejection::new(code, pointer, detail))
+    }
+
+    fn check_account(&self, raw: Option<&RawValue>) -> Result<(), Rejection> {
+        match id(raw, "/accountId")? {
+            Some(account_id) if account_id != nfc(&self.arrival.account_id) => {
+                let detail = format!("the token belongs to the account \"{}\"", self.arrival.account_id);
+                Err(Rejection::new(Code::AccountMismatch, "/accountId", detail))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What the event says of its sender and its sender's clock, where that is not what the request says.
+    fn own_context<'a>(
+        &self,
+        context: Option<&'a RawValue>,
+        sent_at: Option<&RawValue>,
+        problems: &mut Problems,
+    ) -> OwnContext<'a> {
+        let mut own = context::read(context, problems);
+        let of_request = [&self.arrival.ip, &self.arrival.user_agent, &self.arrival.locale];
+        for (value, of_request) in [&mut own.ip, &mut own.user_agent, &mut own.locale].into_iter().zip(of_request) {
+            if value == of_request {
+                *value = Cow::Borrowed("");
+            }
+        }
+        let sent_at = problems.take(optional(sent_at).map(|raw| moment(raw, "/sentAt")).transpose()).flatten();
+        let skew = sent_at.map(|millis| self.arrival.received_at - millis);
+        own.clock_skew_ms = skew.filter(|_| skew != self.clock_skew_ms);
+        own
     }
 
     /// When the event happened. An event that brings an id must bring a time too, in itself or in its id: if the time
     /// were ours, the same event sent again would be another one.
-    fn time(&self, event_id: Option<&str>, timestamp: Option<i64>) -> Result<i64, Rejection> {
+    fn time(
+        &self,
+        event_id: Option<&str>,
+        timestamp: Option<i64>,
+        clock_skew_ms: Option<i64>,
+    ) -> Result<i64, Rejection> {
         let Some(millis) = timestamp.or_else(|| time_of_uuid(event_id?)) else {
             return if event_id.is_none() {
                 Ok(self.arrival.received_at)
@@ -184,7 +255,7 @@ impl<'r> Rules<'r> {
                 time::humanize(millis - self.arrival.received_at),
                 time::humanize(limits::FUTURE_MILLIS)
             );
-            if let Some(skew @ ..=-60_000) = self.clock_skew_ms {
+            if let Some(skew @ ..=-60_000) = clock_skew_ms {
                 let ahead = time::humanize(skew);
                 detail += &format!(". By sentAt, the sender's clock is {ahead} ahead: set it right");
             }
@@ -199,102 +270,32 @@ impl<'r> Rules<'r> {
 }
 
 /// Gathers what is wrong, so that an answer names all of it at once.
-struct Problems(Vec<Rejection>);
+pub(super) struct Problems(Vec<Rejection>);
 
 impl Problems {
-    fn take<T>(&mut self, result: Result<T, Rejection>) -> Option<T> {
-        result.map_err(|problem| self.0.push(problem)).ok()
+    pub(super) fn take<T>(&mut self, result: Result<T, Rejection>) -> Option<T> {
+        result.map_err(|problem| self.add(problem)).ok()
+    }
+
+    pub(super) fn add(&mut self, problem: Rejection) {
+        self.0.push(problem);
     }
 }
 
-fn unknown_field(name: &str) -> Rejection {
-    let detail = match name {
-        "accountId" => "the account comes from the token, not from the event".to_owned(),
-        _ => {
-            let is_close = |field: &&&str| field.eq_ignore_ascii_case(&name.replace(['_', '-'], ""));
-            match FIELDS.iter().find(is_close) {
-                Some(field) => format!("events have no such field; {field} is meant?"),
-                None => format!("events have the fields {}; anything else belongs in properties", FIELDS.join(", ")),
-            }
-        }
+fn unknown_field(unknown: &Unknown) -> Rejection {
+    let otherwise = match unknown {
+        Unknown::Name(name) if context::FIELDS.contains(&&**name) => "; ip, userAgent and locale belong in context",
+        _ => "; anything else belongs in properties",
     };
-    let name: String = name.chars().take(limits::NAME_CHARS).collect();
-    Rejection::new(Code::UnknownField, format!("/{}", super::rejection::pointer_segment(&name)), detail)
+    unknown.refuse("", "events have", &FIELDS, otherwise)
 }
 
-fn optional(raw: Option<&RawValue>) -> Option<&RawValue> {
-    raw.filter(|raw| raw.get() != "null")
-}
-
-/// The text of a JSON string; what it is instead, if it is none.
-fn text(raw: &RawValue) -> Result<Cow<'_, str>, Rejection> {
-    let json = raw.get();
-    match json.as_bytes() {
-        [b'"', inner @ .., b'"'] if !inner.contains(&b'\\') => Ok(Cow::Borrowed(&json[1..json.len() - 1])),
-        [b'"', ..] => serde_json::from_str(json)
-            .map(Cow::Owned)
-            .map_err(|_| Rejection::new(Code::InvalidString, "", "the string is not valid Unicode")),
-        other => {
-            let what = match other.first() {
-                Some(b'{') => "an object",
-                Some(b'[') => "an array",
-                Some(b't' | b'f') => "a boolean",
-                _ => "a number",
-            };
-            Err(Rejection::new(Code::InvalidType, "", format!("must be a string, this is {what}")))
-        }
-    }
-}
-
-/// What nearly every name and id is: a short string of visible ASCII without escapes, of which there is nothing more to
-/// check.
-fn plain_text(json: &str) -> Option<&str> {
-    let [b'"', inner @ .., b'"'] = json.as_bytes() else { return None };
-    let is_short = (1..=limits::NAME_CHARS).contains(&inner.len());
-    // Without an early end, this is a few vector instructions.
-    let is_plain = inner.iter().fold(true, |plain, &byte| plain & byte.is_ascii_graphic() & (byte != b'\\'));
-    (is_short && is_plain).then(|| &json[1..json.len() - 1])
-}
-
-/// A name or an id: absent or null, or a string that a person could have meant.
-fn name<'a>(raw: Option<&'a RawValue>, pointer: &str) -> Result<Option<Cow<'a, str>>, Rejection> {
-    let Some(raw) = optional(raw) else { return Ok(None) };
-    if let Some(plain) = plain_text(raw.get()) {
-        return Ok(Some(Cow::Borrowed(plain)));
-    }
-    let text = text(raw).map_err(|problem| Rejection { pointer: pointer.to_owned(), ..problem })?;
-    if text.trim().is_empty() {
-        return Err(Rejection::new(Code::Empty, pointer, "must not be empty"));
-    }
-    if text.len() > limits::NAME_CHARS && text.chars().count() > limits::NAME_CHARS {
-        let detail = format!("has at most {} characters", limits::NAME_CHARS);
-        return Err(Rejection::new(Code::TooLong, pointer, detail));
-    }
-    if text.chars().any(char::is_control) {
-        return Err(Rejection::new(Code::InvalidCharacter, pointer, "must not hold control characters"));
-    }
-    Ok(Some(text))
-}
-
-fn read_time(raw: &RawValue, pointer: &str) -> Result<i64, Rejection> {
-    let said = match text(raw) {
-        Ok(text) => text,
-        // A number stands for itself; anything else is no time.
-        Err(_) => Cow::Borrowed(raw.get()),
-    };
-    time::parse(&said).ok_or_else(|| {
-        let code = if raw.get().starts_with(['{', '[', 't', 'f']) { Code::InvalidType } else { Code::InvalidTimestamp };
-        Rejection::new(code, pointer, format!("must be {}", time::FORMATS))
-    })
-}
-
-fn read_properties(raw: Option<&RawValue>) -> Result<&str, Rejection> {
-    let Some(raw) = optional(raw) else { return Ok("{}") };
+fn read_properties<'a>(raw: Option<&'a RawValue>, names: &mut Vec<&'a str>) -> Result<Cow<'a, str>, Rejection> {
+    let Some(raw) = optional(raw) else { return Ok(Cow::Borrowed("{}")) };
     if !raw.get().starts_with('{') {
         return Err(Rejection::new(Code::InvalidType, "/properties", "must be an object of names and values"));
     }
-    properties::check(raw.get())?;
-    Ok(raw.get())
+    properties::canonical(raw.get(), names)
 }
 
 fn time_of_uuid(event_id: &str) -> Option<i64> {
@@ -364,14 +365,15 @@ mod tests {
             (deep, TooDeep, "/properties/d"),
             (r#"{"eventName":"a","properties":[1]}"#.to_owned(), InvalidType, "/properties"),
             (r#"{"eventName":"a","properties":{"n":1e999}}"#.to_owned(), NumberOutOfRange, "/properties/n"),
-            (r#"{"eventName":"a","eventId":5}"#.to_owned(), InvalidType, "/eventId"),
+            (r#"{"eventName":"a","eventId":5.0}"#.to_owned(), InvalidType, "/eventId"),
+            (r#"{"eventName":"a","eventId":5}"#.to_owned(), TimestampRequired, "/timestamp"),
             (r#"{"eventName":"a","eventId":"x"}"#.to_owned(), TimestampRequired, "/timestamp"),
             (r#"{"eventName":"a","timestamp":"24.11.2026"}"#.to_owned(), InvalidTimestamp, "/timestamp"),
             (r#"{"eventName":"a","timestamp":true}"#.to_owned(), InvalidType, "/timestamp"),
             (r#"{"eventName":"a","timestamp":1795516200001}"#.to_owned(), TimestampInFuture, "/timestamp"),
             (r#"{"eventName":"a","timestamp":"2020-01-01T00:00:00Z"}"#.to_owned(), TimestampTooOld, "/timestamp"),
             (r#"{"eventName":"a","event_name":"b"}"#.to_owned(), UnknownField, "/event_name"),
-            (r#"{"eventName":"a","accountId":"other"}"#.to_owned(), UnknownField, "/accountId"),
+            (r#"{"eventName":"a","accountId":"other"}"#.to_owned(), AccountMismatch, "/accountId"),
         ] {
             assert_eq!(only(&event), (code, pointer.to_owned()), "{event}");
         }

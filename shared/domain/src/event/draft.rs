@@ -3,24 +3,46 @@
 
 use std::{borrow::Cow, fmt};
 
+use memchr::memmem;
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
-use super::limits;
+use super::{
+    fields::{moment, optional},
+    limits,
+    names::{Unknown, field_name},
+    rejection::Rejection,
+};
 
 /// The fields of an event, in the order in which a [`Draft`] holds them.
-pub(super) const FIELDS: [&str; 8] =
-    ["eventType", "eventName", "eventId", "timestamp", "sessionId", "userId", "properties", "sentAt"];
+pub(super) const FIELDS: [&str; 10] = [
+    "eventType",
+    "eventName",
+    "eventId",
+    "timestamp",
+    "sessionId",
+    "userId",
+    "properties",
+    "sentAt",
+    "accountId",
+    "context",
+];
+
+/// Fields that an event has when it is found, and that are computed anew when it is sent again.
+const COMPUTED: [&[u8]; 3] = [b"receivedAt", b"clockSkewMs", b"correctedTimestamp"];
+
+/// What stands in the place of bytes that are no text, once something on the way has taken them for text.
+const REPLACEMENT: &str = "\u{FFFD}";
 
 /// One event as it came, each field still JSON text.
 #[derive(Debug, Default)]
 pub struct Draft<'a> {
     pub(super) fields: [Option<&'a RawValue>; FIELDS.len()],
     /// The first field that events don't have.
-    pub(super) unknown: Option<Box<str>>,
+    pub(super) unknown: Option<Unknown>,
     /// Not an object: what it is instead; or not even JSON (only a line of NDJSON can be that).
     pub(super) broken: Option<Box<Broken>>,
 }
@@ -35,8 +57,18 @@ pub(super) enum Broken {
 #[derive(Debug, Default)]
 pub struct Drafts<'a> {
     pub events: Vec<Draft<'a>>,
-    /// The client's clock when it sent the request, still JSON text.
-    pub sent_at: Option<&'a RawValue>,
+    /// The client's clock when it sent the request, in epoch milliseconds.
+    pub sent_at: Option<i64>,
+    /// Some of the text is not what was sent: an event with U+FFFD in it is refused.
+    pub is_damaged: bool,
+}
+
+impl Drafts<'_> {
+    /// The same, of a body that something on its way may have taken for text: what was not UTF-8 in it is U+FFFD now.
+    #[must_use]
+    pub fn of_text(self, body: &[u8]) -> Self {
+        Self { is_damaged: memmem::find(body, REPLACEMENT.as_bytes()).is_some(), ..self }
+    }
 }
 
 /// What makes a body as a whole unusable.
@@ -52,6 +84,9 @@ pub enum BodyError {
     Empty,
     #[error("the batch has more than {} events: split it", limits::BATCH_EVENTS)]
     TooManyEvents,
+    /// The request's own `sentAt`, for all of its events.
+    #[error("the request's sentAt {}", .0.detail)]
+    SentAt(Rejection),
 }
 
 /// Reads the body of `POST /api/events`: one event.
@@ -59,9 +94,15 @@ pub enum BodyError {
 /// # Errors
 /// If the body is not one JSON value.
 pub fn parse_single(body: &[u8]) -> Result<Drafts<'_>, BodyError> {
-    let draft: Draft = serde_json::from_str(utf8(body)?).map_err(|error| BodyError::Json(error.to_string()))?;
-    let sent_at = draft.fields[7];
-    Ok(Drafts { events: vec![draft], sent_at })
+    let text = utf8(without_mark(body))?;
+    match serde_json::from_str(text) {
+        Ok(draft) => Ok(Drafts { events: vec![draft], ..Drafts::default() }),
+        Err(_) if holds_lines(text) => Err(BodyError::Shape(
+            "the body holds several JSON values: send many events to POST /api/events/batch, as an array or, one a line, \
+             with Content-Type: application/x-ndjson",
+        )),
+        Err(error) => Err(BodyError::Json(error.to_string())),
+    }
 }
 
 /// Reads the body of `POST /api/events/batch`: `{"events": […], "sentAt": …}` or the bare array.
@@ -70,20 +111,27 @@ pub fn parse_single(body: &[u8]) -> Result<Drafts<'_>, BodyError> {
 /// If the body is not JSON, is of another shape, has no event or too many.
 pub fn parse_batch(body: &[u8]) -> Result<Drafts<'_>, BodyError> {
     // The limit is found while parsing, and a parse error is all that serde can end with: so it is noted beside it.
-    let mut too_many = false;
-    let mut parser = serde_json::Deserializer::from_str(utf8(body)?);
-    let drafts = Batch { too_many: &mut too_many }.deserialize(&mut parser).and_then(|drafts| {
+    let (mut too_many, mut sent_at) = (false, None);
+    let text = utf8(without_mark(body))?;
+    let mut parser = serde_json::Deserializer::from_str(text);
+    let events = Batch { too_many: &mut too_many, sent_at: &mut sent_at }.deserialize(&mut parser).and_then(|events| {
         parser.end()?;
-        Ok(drafts)
+        Ok(events)
     });
-    match drafts {
+    match events {
         _ if too_many => Err(BodyError::TooManyEvents),
+        Err(_) if holds_lines(text) => Err(BodyError::Shape(
+            "the body holds several JSON values: to send an event a line, set Content-Type: application/x-ndjson",
+        )),
         Err(error) if error.is_data() => Err(BodyError::Shape(
             "the body is neither an array of events nor an object with an array `events` (and optionally `sentAt`)",
         )),
         Err(error) => Err(BodyError::Json(error.to_string())),
-        Ok(drafts) if drafts.events.is_empty() => Err(BodyError::Empty),
-        Ok(drafts) => Ok(drafts),
+        Ok(events) if events.is_empty() => Err(BodyError::Empty),
+        Ok(events) => {
+            let sent_at = optional(sent_at).map(|raw| moment(raw, "/sentAt")).transpose().map_err(BodyError::SentAt)?;
+            Ok(Drafts { events, sent_at, ..Drafts::default() })
+        }
     }
 }
 
@@ -93,7 +141,9 @@ pub fn parse_batch(body: &[u8]) -> Result<Drafts<'_>, BodyError> {
 /// If there is no line with content, or too many.
 pub fn parse_lines(body: &[u8]) -> Result<Drafts<'_>, BodyError> {
     let mut events = Vec::new();
-    for line in body.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()) {
+    // Files that were put together have a mark at the start of each.
+    let lines = body.split(|&byte| byte == b'\n').map(|line| without_mark(line).trim_ascii());
+    for line in lines.filter(|line| !line.is_empty()) {
         if events.len() == limits::BATCH_EVENTS {
             return Err(BodyError::TooManyEvents);
         }
@@ -106,7 +156,20 @@ pub fn parse_lines(body: &[u8]) -> Result<Drafts<'_>, BodyError> {
             Draft { broken: Some(Box::new(Broken::NotJson { why, text })), ..Draft::default() }
         }));
     }
-    if events.is_empty() { Err(BodyError::Empty) } else { Ok(Drafts { events, sent_at: None }) }
+    if events.is_empty() { Err(BodyError::Empty) } else { Ok(Drafts { events, ..Drafts::default() }) }
+}
+
+/// Without the byte order mark that some programs begin a text with.
+fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix("\u{FEFF}".as_bytes()).unwrap_or(text)
+}
+
+/// Whether a text that is not one JSON value begins with an object and goes on with another one.
+fn holds_lines(text: &str) -> bool {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
+    text.trim_ascii_start().starts_with('{')
+        && matches!(values.next(), Some(Ok(_)))
+        && text[values.byte_offset()..].trim_ascii_start().starts_with('{')
 }
 
 fn utf8(body: &[u8]) -> Result<&str, BodyError> {
@@ -117,6 +180,13 @@ impl Draft<'_> {
     /// Bytes of the event's values: what [`limits::EVENT_BYTES`] limits.
     pub(super) fn size(&self) -> usize {
         self.fields.iter().flatten().map(|value| value.get().len()).sum()
+    }
+
+    /// The first field in which bytes were replaced because they were no text.
+    pub(super) fn damaged_field(&self) -> Option<&'static str> {
+        let is_damaged = |value: &RawValue| memmem::find(value.get().as_bytes(), REPLACEMENT.as_bytes()).is_some();
+        let mut fields = FIELDS.into_iter().zip(self.fields);
+        fields.find_map(|(name, value)| value.is_some_and(is_damaged).then_some(name))
     }
 
     /// The event as text for the record of what was rejected, cut at [`limits::KEPT_BYTES`].
@@ -157,12 +227,13 @@ impl<'de> Visitor<'de> for DraftVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Draft<'de>, A::Error> {
         let mut draft = Draft::default();
-        while let Some(key) = map.next_key::<FieldName>()? {
+        while let Some(key) = map.next_key_seed(FieldKey)? {
             match key {
-                FieldName::Known(index) => draft.fields[index] = Some(map.next_value()?),
-                FieldName::Unknown(name) => {
+                Key::Known(index) => draft.fields[index] = Some(map.next_value()?),
+                Key::Computed => drop(map.next_value::<IgnoredAny>()?),
+                Key::Unknown(unknown) => {
                     map.next_value::<IgnoredAny>()?;
-                    draft.unknown.get_or_insert(name);
+                    draft.unknown.get_or_insert(unknown);
                 }
             }
         }
@@ -203,61 +274,62 @@ fn not_an_object<'a>(what: &'static str) -> Draft<'a> {
     Draft { broken: Some(Box::new(Broken::NotAnObject(what))), ..Draft::default() }
 }
 
-enum FieldName {
+enum Key {
     Known(usize),
-    Unknown(Box<str>),
+    Computed,
+    Unknown(Unknown),
 }
 
-impl<'de> Deserialize<'de> for FieldName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NameVisitor;
-        impl Visitor<'_> for NameVisitor {
-            type Value = FieldName;
+/// Reads a field's name.
+struct FieldKey;
 
-            fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-                formatter.write_str("a field's name")
-            }
+impl<'de> DeserializeSeed<'de> for FieldKey {
+    type Value = Key;
 
-            fn visit_str<E>(self, name: &str) -> Result<FieldName, E> {
-                // The places of FIELDS; a `match` on text is quicker than looking through them.
-                Ok(FieldName::Known(match name {
-                    "eventType" => 0,
-                    "eventName" => 1,
-                    "eventId" => 2,
-                    "timestamp" => 3,
-                    "sessionId" => 4,
-                    "userId" => 5,
-                    "properties" => 6,
-                    "sentAt" => 7,
-                    other => return Ok(FieldName::Unknown(other.into())),
-                }))
-            }
-        }
-        deserializer.deserialize_str(NameVisitor)
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Key, D::Error> {
+        field_name(deserializer, |name| {
+            // The places of FIELDS; a `match` is quicker than looking through them.
+            Ok(Key::Known(match name {
+                b"eventType" => 0,
+                b"eventName" => 1,
+                b"eventId" => 2,
+                b"timestamp" => 3,
+                b"sessionId" => 4,
+                b"userId" => 5,
+                b"properties" => 6,
+                b"sentAt" => 7,
+                b"accountId" => 8,
+                b"context" => 9,
+                other if COMPUTED.contains(&other) => return Ok(Key::Computed),
+                other => return Err(Unknown::new(other)),
+            }))
+        })
+        .map(|key| key.unwrap_or_else(Key::Unknown))
     }
 }
 
 /// The whole body of a batch.
-struct Batch<'f> {
+struct Batch<'f, 'de> {
     too_many: &'f mut bool,
+    sent_at: &'f mut Option<&'de RawValue>,
 }
 
-impl<'de> DeserializeSeed<'de> for Batch<'_> {
-    type Value = Drafts<'de>;
+impl<'de> DeserializeSeed<'de> for Batch<'_, 'de> {
+    type Value = Vec<Draft<'de>>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Drafts<'de>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Batch<'_> {
-    type Value = Drafts<'de>;
+impl<'de> Visitor<'de> for Batch<'_, 'de> {
+    type Value = Vec<Draft<'de>>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         formatter.write_str("a batch of events")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Drafts<'de>, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut events = Vec::with_capacity(64);
         while let Some(draft) = seq.next_element()? {
             if events.len() == limits::BATCH_EVENTS {
@@ -266,20 +338,21 @@ impl<'de> Visitor<'de> for Batch<'_> {
             }
             events.push(draft);
         }
-        Ok(Drafts { events, sent_at: None })
+        Ok(events)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Drafts<'de>, A::Error> {
-        let mut drafts = None;
-        let mut sent_at = None;
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut events = None;
         while let Some(key) = map.next_key::<Cow<str>>()? {
             match &*key {
-                "events" => drafts = Some(map.next_value_seed(Batch { too_many: &mut *self.too_many })?),
-                "sentAt" => sent_at = Some(map.next_value()?),
+                "events" => {
+                    let list = Batch { too_many: &mut *self.too_many, sent_at: &mut *self.sent_at };
+                    events = Some(map.next_value_seed(list)?);
+                }
+                "sentAt" => *self.sent_at = Some(map.next_value()?),
                 other => return Err(A::Error::custom(format_args!("unknown field {other}"))),
             }
         }
-        let drafts: Drafts = drafts.ok_or_else(|| A::Error::custom("no events"))?;
-        Ok(Drafts { sent_at, ..drafts })
+        events.ok_or_else(|| A::Error::custom("no events"))
     }
 }

@@ -2,18 +2,27 @@
 //! ([`SealedBatch`]).
 
 mod accept;
+mod columns;
+mod context;
 mod draft;
+mod fields;
+mod names;
+mod normal;
 mod properties;
 mod rejection;
 mod sealed;
+mod sealed_v1;
 mod stored;
+mod tree;
 
 pub use accept::{Arrival, Outcome, accept};
+pub use columns::{TYPED_PROPERTIES, column_path, column_source};
 pub use draft::{BodyError, Draft, Drafts, parse_batch, parse_lines, parse_single};
 pub(crate) use rejection::pointer_segment;
 pub use rejection::{Code, Rejection};
-pub use sealed::{RejectedEvent, SealError, SealedBatch, SealedEvent, open, seal};
-pub use stored::{Canonical, canonical_number, canonical_properties, version};
+pub use sealed::{Context, OwnContext, RejectedEvent, SealError, SealedBatch, SealedEvent, open, seal};
+pub use stored::{Canonical, canonical_number, canonical_properties, element, element_prefix, version};
+pub use tree::Tree;
 
 /// Limits of the API; each is named in the error of who exceeds it.
 pub mod limits {
@@ -25,6 +34,10 @@ pub mod limits {
     pub const BODY_BYTES: usize = 4 * 1024 * 1024;
     /// Characters of `eventName`, `eventType`, `eventId`, `sessionId`, `userId`, and of a property's name.
     pub const NAME_CHARS: usize = 128;
+    /// Characters of `context.userAgent`.
+    pub const USER_AGENT_CHARS: usize = 256;
+    /// Characters of `context.locale`: those that every program should have room for (RFC 5646, section 4.4.1).
+    pub const LOCALE_CHARS: usize = 35;
     /// Properties of an event, nested ones included.
     pub const PROPERTIES: usize = 256;
     /// Objects and arrays within each other, the properties' own object included.

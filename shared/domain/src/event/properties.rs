@@ -1,26 +1,66 @@
-//! Looks through an event's properties for what cannot be kept: one pass over text that is known to be valid JSON.
+//! Looks through an event's properties, in one pass over text that is known to be valid JSON: for what cannot be kept, and
+//! for what stands in another than the canonical form. Most clients send compact JSON, which then is sealed as it came.
+
+use std::borrow::Cow;
 
 use memchr::memchr2;
 
 use super::{
     limits,
+    normal::is_nfc,
     rejection::{Code, Rejection, pointer_segment},
+    stored::{canonical_number, canonical_properties},
 };
+use crate::metric::check_property;
 
-/// Checks the JSON text of `properties`, an object that a JSON parser has already found well-formed.
+/// The JSON text of `properties` in canonical form, borrowed if it is in that form already. `names` is room to work in.
+///
+/// # Errors
+/// As [`check`]; and if the canonical form is larger than an event may be.
+pub(super) fn canonical<'a>(text: &'a str, names: &mut Vec<&'a str>) -> Result<Cow<'a, str>, Rejection> {
+    if check(text, names)? {
+        return Ok(Cow::Borrowed(text));
+    }
+    let canonical = canonical_properties(text)
+        .map_err(|error| Rejection::new(Code::InvalidJson, "/properties", error.to_string()))?
+        .json;
+    // One spelling may be longer than another: 1e15, or a character that only its parts are normal for. What is found can
+    // be sent again, so the limits hold for the canonical form too.
+    check(&canonical, &mut Vec::new())?;
+    if canonical.len() > limits::EVENT_BYTES {
+        let detail = format!("an event has at most {} bytes, with its numbers written out", limits::EVENT_BYTES);
+        return Err(Rejection::new(Code::TooLarge, "/properties", detail));
+    }
+    Ok(Cow::Owned(canonical))
+}
+
+/// Checks the JSON text of `properties`, an object that a JSON parser has already found well-formed. Says whether it is in
+/// canonical form.
 ///
 /// # Errors
 /// Names the first property that cannot be kept: nested too deep, a number that no 64-bit type holds, half a surrogate
 /// pair, an empty or over-long name, or one property too many.
-pub(super) fn check(text: &str) -> Result<(), Rejection> {
-    let mut scan = Scan { text, top_name: "", members: 0 };
-    scan.run().map_err(|(code, detail)| {
-        let pointer = match scan.top_name {
-            "" => "/properties".to_owned(),
-            name => format!("/properties/{}", pointer_segment(&unescape(name))),
-        };
-        Rejection::new(code, pointer, detail)
-    })
+fn check<'a>(text: &'a str, names: &mut Vec<&'a str>) -> Result<bool, Rejection> {
+    names.clear();
+    let mut scan = Scan {
+        text,
+        is_ascii: text.is_ascii(),
+        top_name: "",
+        members: 0,
+        is_canonical: true,
+        names,
+        starts: [0; limits::DEPTH + 1],
+    };
+    match scan.run() {
+        Ok(()) => Ok(scan.is_canonical),
+        Err((code, detail)) => {
+            let pointer = match scan.top_name {
+                "" => "/properties".to_owned(),
+                name => format!("/properties/{}", pointer_segment(&unescape(name))),
+            };
+            Err(Rejection::new(code, pointer, detail))
+        }
+    }
 }
 
 /// What the JSON text of a string (without its quotes) says; the text itself where that is not valid Unicode.
@@ -30,14 +70,21 @@ fn unescape(text: &str) -> String {
 
 type Problem = (Code, String);
 
-struct Scan<'a> {
+struct Scan<'a, 'n> {
     text: &'a str,
+    is_ascii: bool,
     /// The property that is being looked at, as it stands in the text.
     top_name: &'a str,
     members: usize,
+    /// Nothing has been found yet that has another spelling in canonical form.
+    is_canonical: bool,
+    /// The names of the objects that are open, while everything is canonical.
+    names: &'n mut Vec<&'a str>,
+    /// Where in `names` those of the object or array at this depth begin.
+    starts: [usize; limits::DEPTH + 1],
 }
 
-impl<'a> Scan<'a> {
+impl<'a> Scan<'a, '_> {
     fn run(&mut self) -> Result<(), Problem> {
         let bytes = self.text.as_bytes();
         let mut depth = 0;
@@ -46,7 +93,7 @@ impl<'a> Scan<'a> {
             at += 1;
             match byte {
                 b'"' => {
-                    let end = string_end(bytes, at)?;
+                    let end = self.string(at)?;
                     // Only a member's name is followed by a colon.
                     if bytes[end + 1..].trim_ascii_start().first() == Some(&b':') {
                         self.member(&self.text[at..end], depth)?;
@@ -59,20 +106,54 @@ impl<'a> Scan<'a> {
                         let detail = format!("objects and arrays may stand {} deep within each other", limits::DEPTH);
                         return Err((Code::TooDeep, detail));
                     }
+                    self.starts[depth] = self.names.len();
                 }
-                b'}' | b']' => depth -= 1,
+                b'}' | b']' => {
+                    self.names.truncate(self.starts[depth]);
+                    depth -= 1;
+                }
                 b'-' | b'0'..=b'9' => {
                     let rest = &bytes[at..];
                     let more =
                         rest.iter().position(|byte| !matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
                     let end = at + more.unwrap_or(rest.len());
-                    check_number(&self.text[at - 1..end])?;
+                    self.is_canonical &= check_number(&self.text[at - 1..end])?;
                     at = end;
                 }
+                b' ' | b'\n' | b'\r' | b'\t' => self.is_canonical = false,
                 _ => {}
             }
         }
         Ok(())
+    }
+
+    /// Where the string that starts at `start` (behind its opening quote) has its closing quote.
+    fn string(&mut self, start: usize) -> Result<usize, Problem> {
+        let bytes = self.text.as_bytes();
+        let (mut piece, mut at) = (start, start);
+        // `\uD83D` waits for its other half, which must follow at once.
+        let mut high_half_ended_at = None;
+        loop {
+            let Some(found) = memchr2(b'"', b'\\', &bytes[at..]) else { return Err(half_a_character()) };
+            at += found;
+            // No character that canonical form escapes combines with one beside it, so pieces between them are normal by
+            // themselves.
+            self.is_canonical = self.is_canonical && (self.is_ascii || is_nfc(&self.text[piece..at]));
+            if bytes[at] == b'"' {
+                return if high_half_ended_at.is_some() { Err(half_a_character()) } else { Ok(at) };
+            }
+            let unit =
+                bytes.get(at + 1).filter(|&&kind| kind == b'u').and_then(|_| code_unit(bytes.get(at + 2..at + 6)?));
+            high_half_ended_at = match (unit, high_half_ended_at) {
+                (Some(0xDC00..=0xDFFF), Some(end)) if end == at => None,
+                (Some(0xDC00..=0xDFFF), _) | (_, Some(_)) => return Err(half_a_character()),
+                (Some(0xD800..=0xDBFF), None) => Some(at + 6),
+                _ => None,
+            };
+            let end = at + if unit.is_some() { 6 } else { 2 };
+            self.is_canonical &= is_needed(&bytes[at + 1..end]);
+            (piece, at) = (end, end);
+        }
     }
 
     fn member(&mut self, name: &'a str, depth: usize) -> Result<(), Problem> {
@@ -90,28 +171,27 @@ impl<'a> Scan<'a> {
             let detail = format!("a property's name has at most {} characters", limits::NAME_CHARS);
             return Err((Code::TooLong, detail));
         }
+        // A backquote is rare, and every name that the event store cannot read holds one.
+        if name.contains(['`', '\\']) {
+            check_property(&unescape(name)).map_err(|detail| (Code::InvalidName, detail))?;
+        }
+        // In canonical form, equal names are spelled alike.
+        if self.is_canonical {
+            self.is_canonical = !self.names[self.starts[depth]..].contains(&name);
+            self.names.push(name);
+        }
         Ok(())
     }
 }
 
-/// Where the string that starts at `at` (behind its opening quote) has its closing quote.
-fn string_end(bytes: &[u8], mut at: usize) -> Result<usize, Problem> {
-    // `\uD83D` waits for its other half, which must follow at once.
-    let mut high_half_ended_at = None;
-    loop {
-        let Some(found) = memchr2(b'"', b'\\', &bytes[at..]) else { return Err(half_a_character()) };
-        at += found;
-        if bytes[at] == b'"' {
-            return if high_half_ended_at.is_some() { Err(half_a_character()) } else { Ok(at) };
-        }
-        let unit = bytes.get(at + 1).filter(|&&kind| kind == b'u').and_then(|_| code_unit(bytes.get(at + 2..at + 6)?));
-        high_half_ended_at = match (unit, high_half_ended_at) {
-            (Some(0xDC00..=0xDFFF), Some(end)) if end == at => None,
-            (Some(0xDC00..=0xDFFF), _) | (_, Some(_)) => return Err(half_a_character()),
-            (Some(0xD800..=0xDBFF), None) => Some(at + 6),
-            _ => None,
-        };
-        at += if unit.is_some() { 6 } else { 2 };
+/// Whether canonical form has this escape too (without its backslash): a short one where there is one, else that of a
+/// control character in lower case.
+fn is_needed(escape: &[u8]) -> bool {
+    match escape {
+        [b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't'] => true,
+        [b'u', b'0', b'0', b'0', last] => matches!(last, b'0'..=b'7' | b'b' | b'e' | b'f'),
+        [b'u', b'0', b'0', b'1', last] => matches!(last, b'0'..=b'9' | b'a'..=b'f'),
+        _ => false,
     }
 }
 
@@ -124,19 +204,31 @@ fn half_a_character() -> Problem {
     (Code::InvalidString, detail.to_owned())
 }
 
-/// Integers must fit 64 bits, others a finite double: that is what storage and formulas compute with.
-fn check_number(number: &str) -> Result<(), Problem> {
+/// Integers must fit 64 bits, others a finite double: that is what storage and formulas compute with. Says whether the
+/// number is spelled as in canonical form.
+fn check_number(number: &str) -> Result<bool, Problem> {
     let is_integer = !number.contains(['.', 'e', 'E']);
-    let fits = match number.len() {
-        ..=18 if is_integer => true,
-        _ if is_integer => number.parse::<i64>().is_ok() || number.parse::<u64>().is_ok(),
-        _ => number.parse::<f64>().is_ok_and(f64::is_finite),
+    let is_canonical = match number.len() {
+        ..=18 if is_integer => Some(number != "-0"),
+        _ if is_integer => (number.parse::<i64>().is_ok() || number.parse::<u64>().is_ok()).then_some(true),
+        ..=15 if is_short_decimal(number) => Some(true),
+        _ => number.parse().ok().filter(|value: &f64| value.is_finite()).map(|value| canonical_number(value) == number),
     };
-    if fits {
-        return Ok(());
-    }
-    let detail = "the number is larger than 64 bits hold: send it as a string if it is an id".to_owned();
-    Err((Code::NumberOutOfRange, detail))
+    is_canonical.ok_or_else(|| {
+        let detail = "the number is larger than 64 bits hold: send it as a string if it is an id".to_owned();
+        (Code::NumberOutOfRange, detail)
+    })
+}
+
+/// Whether this number, of at most fifteen characters, is the shortest spelling of its value without a doubt: doubles tell
+/// all decimals of fifteen digits apart, and write those between 0.001 and 10^15 without an exponent.
+fn is_short_decimal(number: &str) -> bool {
+    let (whole, fraction) = number.split_once('.').unwrap_or_default();
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_digits(whole.strip_prefix('-').unwrap_or(whole))
+        && is_digits(fraction)
+        && !fraction.ends_with('0')
+        && !fraction.starts_with("000")
 }
 
 #[cfg(test)]
@@ -147,8 +239,18 @@ mod tests {
 
     fn problem(text: &str) -> (Code, String) {
         serde_json::from_str::<&serde_json::value::RawValue>(text).expect("the scan is given JSON only");
-        let rejection = check(text).expect_err("refused");
+        let rejection = check(text, &mut Vec::new()).expect_err("refused");
         (rejection.code, rejection.pointer)
+    }
+
+    #[test]
+    fn a_name_that_the_event_store_cannot_read_is_refused() {
+        let names = ["a.:`Nope`", "^`b", "x@`", "\\u003a\\u0060"];
+        for name in names {
+            let text = format!("{{\"o\":{{\"{name}\":1}}}}");
+            assert_eq!(problem(&text), (Code::InvalidName, "/properties/o".to_owned()), "{name}");
+        }
+        check(r#"{"`a`":1,"a:b":2,"a\\b":3}"#, &mut Vec::new()).expect("these are names");
     }
 
     #[test]
@@ -158,7 +260,7 @@ mod tests {
             r#"{"text":"限时优惠 \"今天\" 🎉\ud83c\udf89\\","n":-1.5e3,"ok":true,"none":null,"tags":["a",{"b":[1]}]}"#,
             r#"{ "a" : 18446744073709551615 , "b" : -9223372036854775808, "c\"" :"x:" }"#,
         ] {
-            assert_eq!(check(text), Ok(()), "{text}");
+            assert!(check(text, &mut Vec::new()).is_ok(), "{text}");
         }
     }
 
@@ -186,7 +288,92 @@ mod tests {
         ) {
             let text = format!("{{\"k\":\"{}\"}}", units.concat());
             let parses = serde_json::from_str::<serde_json::Value>(&text).is_ok();
-            prop_assert_eq!(check(&text).is_ok(), parses, "{}", text);
+            prop_assert_eq!(check(&text, &mut Vec::new()).is_ok(), parses, "{}", text);
         }
+
+        /// Canonical text is borrowed, other text is made canonical, and which of the two it is, the scan knows by itself.
+        #[test]
+        fn knows_what_is_canonical(object in object()) {
+            let canonical_text = canonical_properties(&object).expect("is JSON").json;
+            let mut names = Vec::new();
+            match check(&object, &mut names) {
+                Ok(is_canonical) => prop_assert_eq!(is_canonical, object == canonical_text, "{}", object),
+                Err(problem) => prop_assert_eq!(problem.code, Code::TooLong, "{}", object),
+            }
+            if let Ok(text) = canonical(&object, &mut names) {
+                prop_assert_eq!(matches!(text, Cow::Borrowed(_)), object == canonical_text);
+                prop_assert_eq!(&*text, &*canonical_text);
+                let again = canonical(&canonical_text, &mut Vec::new());
+                prop_assert!(matches!(again, Ok(Cow::Borrowed(_))), "{}", canonical_text);
+            }
+        }
+    }
+
+    /// Pieces of JSON in every spelling that clients have, and some that none has.
+    fn string() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            4 => "[a-z漢ñй ]{1,3}",
+            1 => proptest::sample::select(vec![
+                "\\n", "\\t", "\\\\", "\\\"", "\\/", "\\b", "\\f", "\\r", "\\u000a", "\\u0000", "\\u001F", "\\u001f", "\\u000B",
+                "\\u000b", "\\u0041", "\\u00e9", "\\ud83c\\udf89", "🎉", "\u{7f}", "\u{2028}", "e\u{301}", "é", "\u{301}",
+                "и\u{306}", "\u{212B}", "が", "か\u{3099}", "\u{958}", "\u{FFFD}", "：", "。", "$serde_json::private::Number",
+            ]).prop_map(str::to_owned),
+        ];
+        proptest::collection::vec(piece, 0..4).prop_map(|pieces| format!("\"{}\"", pieces.concat()))
+    }
+
+    fn number() -> impl Strategy<Value = String> {
+        prop_oneof![
+            any::<i64>().prop_map(|number| number.to_string()),
+            any::<u64>().prop_map(|number| number.to_string()),
+            (-1e9..1e9_f64).prop_map(|number| number.to_string()),
+            any::<f64>().prop_filter("is JSON", |number| number.is_finite()).prop_map(|number| format!("{number:?}")),
+            any::<f64>().prop_filter("is JSON", |number| number.is_finite()).prop_map(|number| format!("{number:e}")),
+            "-?(0|[1-9][0-9]{0,8})\\.[0-9]{1,12}",
+            "-?(0|[1-9][0-9]{0,3})(\\.[0-9]{1,3})?[eE][+-]?[0-9]{1,2}",
+            Just("-0".to_owned()),
+            Just("0.00001".to_owned()),
+        ]
+    }
+
+    fn object() -> impl Strategy<Value = String> {
+        let name = prop_oneof![
+            Just("\"a\"".to_owned()),
+            Just("\"\\u0061\"".to_owned()),
+            Just("\"$serde_json::private::RawValue\"".to_owned()),
+            Just("\"$serde_json::private::Number\"".to_owned()),
+            string().prop_filter("a name", |name| name != "\"\""),
+        ];
+        let leaf = prop_oneof![
+            string(),
+            number(),
+            proptest::sample::select(vec!["true", "false", "null", "{}", "[]", "{ }"]).prop_map(str::to_owned),
+        ];
+        let space = || proptest::sample::select(vec!["", "", "", "", "", "", "", " ", "\n\t"]);
+        let objects = move |value: BoxedStrategy<String>| {
+            (proptest::collection::vec((name.clone(), value), 0..4), space(), space()).prop_map(
+                |(members, before, behind)| {
+                    let members: Vec<String> =
+                        members.into_iter().map(|(name, value)| format!("{name}{before}:{behind}{value}")).collect();
+                    format!("{{{}}}", members.join(","))
+                },
+            )
+        };
+        let value = leaf.prop_recursive(3, 16, 4, {
+            let objects = objects.clone();
+            move |inner| {
+                let list =
+                    proptest::collection::vec(inner.clone(), 0..3).prop_map(|list| format!("[{}]", list.join(",")));
+                prop_oneof![list, objects(inner.boxed())]
+            }
+        });
+        objects(value.boxed())
+    }
+
+    #[test]
+    fn a_canonical_form_that_is_too_large_is_refused() {
+        let text = format!("{{\"a\":[{}]}}", ["1e15"; 2_000].join(","));
+        let rejection = canonical(&text, &mut Vec::new()).expect_err("refused");
+        assert_eq!((rejection.code, &*rejection.pointer), (Code::TooLarge, "/properties"));
     }
 }

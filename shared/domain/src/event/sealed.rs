@@ -10,13 +10,13 @@ use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_outpu
 use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
-use super::rejection::Code;
+use super::{rejection::Code, sealed_v1};
 
 /// Bytes of events that go into one message before it is encoded. Even what does not compress at all then stays below
 /// the 1 MiB that SQS takes (4/3 for base64, 0.4 % for LZ4's worst case).
 const BYTES_PER_MESSAGE: usize = 720 * 1024;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// One message's worth of accepted and rejected events.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
@@ -24,20 +24,27 @@ pub struct SealedBatch<'a> {
     /// The request it came with.
     #[serde(borrow)]
     pub batch_id: Cow<'a, str>,
+    #[serde(borrow)]
     pub account_id: Cow<'a, str>,
     /// When the request was accepted, by our clock, in epoch milliseconds.
     pub received_at: i64,
     /// How far the client's clock was behind ours (negative: ahead), if it said `sentAt`.
     pub clock_skew_ms: Option<i64>,
+    /// Of the request, as `user_agent` and `locale`; [`SealedBatch::context_of`] says what counts for an event.
+    #[serde(borrow)]
     pub ip: Cow<'a, str>,
+    #[serde(borrow)]
     pub user_agent: Cow<'a, str>,
+    #[serde(borrow)]
     pub locale: Cow<'a, str>,
+    #[serde(borrow)]
     pub events: Vec<SealedEvent<'a>>,
+    #[serde(borrow)]
     pub rejected: Vec<RejectedEvent<'a>>,
 }
 
 /// One accepted event.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub struct SealedEvent<'a> {
     /// Its place in the request.
     pub position: u32,
@@ -45,12 +52,43 @@ pub struct SealedEvent<'a> {
     pub timestamp: i64,
     #[serde(borrow)]
     pub event_type: Cow<'a, str>,
+    #[serde(borrow)]
     pub event_name: Cow<'a, str>,
+    #[serde(borrow)]
     pub event_id: Cow<'a, str>,
+    #[serde(borrow)]
     pub session_id: Cow<'a, str>,
+    #[serde(borrow)]
     pub user_id: Cow<'a, str>,
-    /// A JSON object, as it came.
-    pub properties: &'a str,
+    /// A JSON object in canonical form.
+    #[serde(borrow)]
+    pub properties: Cow<'a, str>,
+    /// What the event says of its sender that the request does not.
+    #[serde(borrow)]
+    pub own_context: Option<Box<OwnContext<'a>>>,
+}
+
+/// Where an event differs from its batch. Most events do not, so a batch carries its context once.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+pub struct OwnContext<'a> {
+    /// Empty, as `user_agent` and `locale`: that of the batch.
+    #[serde(borrow)]
+    pub ip: Cow<'a, str>,
+    #[serde(borrow)]
+    pub user_agent: Cow<'a, str>,
+    #[serde(borrow)]
+    pub locale: Cow<'a, str>,
+    /// By the event's own `sentAt`.
+    pub clock_skew_ms: Option<i64>,
+}
+
+/// Who sent an event, in the end: what it says itself, else what its request says. Empty is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Context<'b> {
+    pub ip: &'b str,
+    pub user_agent: &'b str,
+    pub locale: &'b str,
+    pub clock_skew_ms: Option<i64>,
 }
 
 /// One event that was refused, kept with its reason.
@@ -60,9 +98,12 @@ pub struct RejectedEvent<'a> {
     pub code: Code,
     #[serde(borrow)]
     pub pointer: Cow<'a, str>,
+    #[serde(borrow)]
     pub detail: Cow<'a, str>,
+    #[serde(borrow)]
     pub event_name: Cow<'a, str>,
     /// The event as it came, perhaps cut.
+    #[serde(borrow)]
     pub event: Cow<'a, str>,
 }
 
@@ -94,6 +135,7 @@ impl SealedEvent<'_> {
             + self.session_id.len()
             + self.user_id.len()
             + self.properties.len()
+            + self.own_context.as_ref().map_or(0, |own| 16 + own.ip.len() + own.user_agent.len() + own.locale.len())
     }
 }
 
@@ -176,7 +218,7 @@ fn encode(batch: &SealedBatch) -> Result<String, SealError> {
     })
 }
 
-/// Unpacks a message; [`SealedBatch::from_bytes`] reads the result, borrowing from it.
+/// Unpacks a message, and leaves its version in front; [`SealedBatch::from_bytes`] reads the result, borrowing from it.
 ///
 /// # Errors
 /// If the text is not a sealed batch of a version known here.
@@ -185,14 +227,19 @@ pub fn open(message: &str) -> Result<Vec<u8>, SealError> {
     const LARGEST: u32 = 16 * 1024 * 1024;
     let packed = base64_simd::STANDARD.decode_to_vec(message).map_err(|_| SealError::Base64)?;
     let (&version, packed) = packed.split_first().ok_or(SealError::Empty)?;
-    if version != VERSION {
+    if !matches!(version, VERSION | sealed_v1::VERSION) {
         return Err(SealError::Version(version));
     }
     let (length, packed) = packed.split_first_chunk::<4>().ok_or(SealError::Empty)?;
-    match u32::from_le_bytes(*length) {
-        length @ ..=LARGEST => Ok(lz4_flex::block::decompress(packed, length as usize)?),
-        length => Err(SealError::TooLarge(length)),
-    }
+    let length = match u32::from_le_bytes(*length) {
+        length @ ..=LARGEST => length as usize,
+        length => return Err(SealError::TooLarge(length)),
+    };
+    let mut bytes = vec![0; 1 + length];
+    bytes[0] = version;
+    let unpacked = lz4_flex::block::decompress_into(packed, &mut bytes[1..])?;
+    bytes.truncate(1 + unpacked);
+    Ok(bytes)
 }
 
 impl<'a> SealedBatch<'a> {
@@ -201,13 +248,42 @@ impl<'a> SealedBatch<'a> {
     /// # Errors
     /// If the bytes are not a sealed batch.
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Self, SealError> {
-        Ok(postcard::from_bytes(bytes)?)
+        match bytes.split_first().ok_or(SealError::Empty)? {
+            (&VERSION, bytes) => Ok(postcard::from_bytes(bytes)?),
+            (&sealed_v1::VERSION, bytes) => Ok(postcard::from_bytes::<sealed_v1::Batch>(bytes)?.into()),
+            (&version, _) => Err(SealError::Version(version)),
+        }
+    }
+
+    /// Who sent this event of the batch.
+    #[must_use]
+    pub fn context_of<'b>(&'b self, event: &'b SealedEvent) -> Context<'b> {
+        let batch = Context {
+            ip: &self.ip,
+            user_agent: &self.user_agent,
+            locale: &self.locale,
+            clock_skew_ms: self.clock_skew_ms,
+        };
+        let Some(own) = event.own_context.as_deref() else { return batch };
+        let or = |own: &'b str, batch: &'b str| if own.is_empty() { batch } else { own };
+        Context {
+            ip: or(&own.ip, batch.ip),
+            user_agent: or(&own.user_agent, batch.user_agent),
+            locale: or(&own.locale, batch.locale),
+            clock_skew_ms: own.clock_skew_ms.or(batch.clock_skew_ms),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Two accepted events and a rejected one, as the first version wrote them.
+    const FIRST_VERSION: &str = "\
+        Ad8AAAD0BiQwMTkzNjAwMC0wMDAwLTcwMDAtOA8ABAIA8h0EZGVtb4CXoM7BaAEFCzIwMy4wLjExMy45CmN1cmwvOC41LjAF\
+        emgtQ04CACcAkwdtZXNzYWdlDAgA8hJfc2VudAEwAnMxABR7ImNhbXBhaWduSWQiOiIxMjMifQFeAAQ3APA6C2F0dGVuZGVk\
+        IMOpATEAABt7ICJ0ZXh0IiA6ICLpmZDml7bkvJjmg6AiIH0BAgIKL2V2ZW50TmFtZQppcyBtaXNzaW5nAAJ7fQ==";
 
     fn event(position: u32, properties: &str) -> SealedEvent<'_> {
         SealedEvent {
@@ -216,9 +292,8 @@ mod tests {
             event_type: "message".into(),
             event_name: "message_sent".into(),
             event_id: position.to_string().into(),
-            session_id: "".into(),
-            user_id: "".into(),
-            properties,
+            properties: properties.into(),
+            ..SealedEvent::default()
         }
     }
 
@@ -227,7 +302,13 @@ mod tests {
         let batch = SealedBatch {
             account_id: "demo".into(),
             clock_skew_ms: Some(-3),
-            events: vec![event(0, "{}"), event(1, r#"{"text":"限时优惠"}"#)],
+            events: vec![
+                event(0, "{}"),
+                SealedEvent {
+                    own_context: Some(Box::new(OwnContext { ip: "2001:db8::1".into(), ..OwnContext::default() })),
+                    ..event(1, r#"{"text":"限时优惠"}"#)
+                },
+            ],
             rejected: vec![RejectedEvent {
                 position: 2,
                 code: Code::Required,
@@ -267,11 +348,47 @@ mod tests {
     }
 
     #[test]
+    fn what_an_event_says_of_its_sender_counts_before_what_the_request_says() {
+        let own = OwnContext { locale: "zh-CN".into(), clock_skew_ms: Some(7), ..OwnContext::default() };
+        let batch = SealedBatch {
+            ip: "203.0.113.9".into(),
+            user_agent: "server".into(),
+            locale: "en".into(),
+            events: vec![event(0, "{}"), SealedEvent { own_context: Some(Box::new(own)), ..event(1, "{}") }],
+            ..SealedBatch::default()
+        };
+        let request = Context { ip: "203.0.113.9", user_agent: "server", locale: "en", clock_skew_ms: None };
+        assert_eq!(batch.context_of(&batch.events[0]), request);
+        let own = Context { locale: "zh-CN", clock_skew_ms: Some(7), ..request };
+        assert_eq!(batch.context_of(&batch.events[1]), own);
+    }
+
+    /// Written by the first version, and lying in a queue since.
+    #[test]
+    fn opens_what_the_first_version_sealed() {
+        let bytes = open(FIRST_VERSION).expect("opens");
+        let batch = SealedBatch::from_bytes(&bytes).expect("reads");
+        let events: Vec<(u32, &str, &str)> =
+            batch.events.iter().map(|event| (event.position, &*event.event_name, &*event.properties)).collect();
+        assert_eq!(
+            events,
+            [(0, "message_sent", r#"{"campaignId":"123"}"#), (1, "attended é", r#"{ "text" : "限时优惠" }"#)]
+        );
+        assert_eq!((&*batch.account_id, batch.received_at, batch.clock_skew_ms), ("demo", 1_795_512_600_000, Some(-3)));
+        let context = Context { ip: "203.0.113.9", user_agent: "curl/8.5.0", locale: "zh-CN", clock_skew_ms: Some(-3) };
+        assert_eq!(batch.context_of(&batch.events[1]), context);
+        assert_eq!((batch.rejected[0].code, &*batch.rejected[0].pointer), (Code::Required, "/eventName"));
+    }
+
+    #[test]
     fn refuses_what_it_did_not_seal() {
         assert!(matches!(open("{}"), Err(SealError::Base64)));
         assert!(matches!(open(""), Err(SealError::Empty)));
         assert!(matches!(open("AAAAAAAA"), Err(SealError::Version(0))));
+        assert!(matches!(open("AwAAAAAA"), Err(SealError::Version(3))));
         assert!(matches!(open("Af////8A"), Err(SealError::TooLarge(u32::MAX))));
+        assert!(matches!(open("Av////8A"), Err(SealError::TooLarge(u32::MAX))));
+        assert!(matches!(SealedBatch::from_bytes(&[]), Err(SealError::Empty)));
         assert!(matches!(open("AQIAAAD/////"), Err(SealError::Unpack(_))));
     }
 }

@@ -8,14 +8,39 @@ use serde::{
     de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor},
 };
 
+use super::columns::{TYPED_PROPERTIES, column_source};
+use crate::{
+    number::Number,
+    text::{fold, nfc},
+};
+
 /// An event's properties, made ready for storage.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Canonical {
-    /// Compact JSON in which each value has one spelling: strings escaped only where they must be, numbers in their
-    /// shortest form, the first of equally named members.
+    /// Compact JSON in which each value has one spelling: strings escaped only where they must be and in Unicode's form C, numbers
+    /// in their shortest form, the first of equally named members.
     pub json: String,
-    /// Every string value in lower case, one a line.
+    /// Every string value with its case folded, one a line.
     pub text: String,
+    /// The texts, numbers and flags that stand in lists: see [`element`].
+    pub elements: Vec<String>,
+    /// Paths at which objects stand. A name with dots stands for objects too.
+    pub objects: Vec<String>,
+    /// See [`column_source`]; empty where it is the same as `json`.
+    pub source: String,
+}
+
+/// An element of a list as storage keeps it: `kind` is `t` for a text, `n` for a number, `b` for a flag. The path's length in front
+/// makes sure that no other path and text read the same.
+#[must_use]
+pub fn element(path: &str, kind: char, text: &str) -> String {
+    format!("{}{kind}{text}", element_prefix(path))
+}
+
+/// What all elements of the list at a path start with, before their kind.
+#[must_use]
+pub fn element_prefix(path: &str) -> String {
+    format!("{}:{path}", path.len())
 }
 
 /// Brings the JSON text of an object into canonical form.
@@ -23,26 +48,41 @@ pub struct Canonical {
 /// # Errors
 /// If the text is not JSON.
 pub fn canonical_properties(properties: &str) -> Result<Canonical, serde_json::Error> {
-    let mut canonical =
-        Canonical { json: String::with_capacity(properties.len()), text: String::with_capacity(properties.len() / 2) };
+    let mut writer = Building {
+        out: Canonical {
+            json: String::with_capacity(properties.len()),
+            text: String::with_capacity(properties.len() / 2),
+            ..Canonical::default()
+        },
+        path: String::new(),
+        dotted: Vec::new(),
+        place: Place::Object,
+    };
     let mut parser = serde_json::Deserializer::from_str(properties);
-    Writer { out: &mut canonical }.deserialize(&mut parser)?;
+    Writer { to: &mut writer }.deserialize(&mut parser)?;
     parser.end()?;
+    let mut canonical = writer.out;
+    // Objects in typed properties are rare.
+    if canonical.objects.iter().any(|path| TYPED_PROPERTIES.contains(&path.as_str())) {
+        canonical.source = column_source(&canonical.json).unwrap_or_default();
+    }
     Ok(canonical)
 }
 
-/// A number's one spelling: an integer where it is one, else the shortest decimal that reads back the same.
+/// A number's one spelling in JSON: an integer where it is one, else the shortest decimal that reads back the same.
 #[must_use]
 pub fn canonical_number(value: f64) -> String {
-    /// Up to here every integer is a double of its own.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    if value == 0.0 {
-        "0".to_owned()
-    } else if value.fract() == 0.0 && value.abs() <= EXACT {
-        format!("{value:.0}")
-    } else {
-        serde_json::Number::from_f64(value).map_or_else(|| "null".to_owned(), |number| number.to_string())
+    match Number::from_f64(value) {
+        Some(Number::Integer(integer)) => integer.to_string(),
+        Some(Number::Double(double)) => {
+            serde_json::Number::from_f64(double).map_or_else(null, |number| number.to_string())
+        }
+        None => null(),
     }
+}
+
+fn null() -> String {
+    "null".to_owned()
 }
 
 /// The version of an event accepted at `received_at` (epoch milliseconds) at this place of this request. Of equal events
@@ -57,22 +97,87 @@ pub fn version(received_at: i64, position: u32, batch_id: &str) -> u64 {
     u64::MAX - (time | place | request)
 }
 
-struct Writer<'o> {
-    out: &'o mut Canonical,
+/// A canonical form under construction.
+struct Building {
+    out: Canonical,
+    /// Where the value stands that is read next.
+    path: String,
+    /// Paths with dots at which values were found. Of several values at one path, the first counts.
+    dotted: Vec<String>,
+    place: Place,
 }
 
-impl Writer<'_> {
+/// What the value that is read next is a part of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Object,
+    /// A list whose elements count.
+    List,
+    /// A list within a list, an object within one, or a list at a path that has a value already.
+    Beyond,
+}
+
+impl Building {
+    /// Notes that a value other than null stands here. False if another one did already.
+    fn stands_here(&mut self) -> bool {
+        if !self.path.contains('.') {
+            return true;
+        }
+        if self.dotted.contains(&self.path) {
+            return false;
+        }
+        self.dotted.push(self.path.clone());
+        self.note_objects_above();
+        true
+    }
+
+    /// What stands before each dot of the path is an object, or a name with dots that stands for one.
+    fn note_objects_above(&mut self) {
+        for (at, _) in self.path.match_indices('.') {
+            let (above, below) = (&self.path[..at], &self.path[at + 1..]);
+            if !above.is_empty() && !below.is_empty() && !self.out.objects.iter().any(|known| known == above) {
+                self.out.objects.push(above.to_owned());
+            }
+        }
+    }
+
+    fn object_stands_here(&mut self) {
+        if self.place == Place::Object && !self.path.is_empty() {
+            self.note_objects_above();
+            if !self.out.objects.contains(&self.path) {
+                self.out.objects.push(self.path.clone());
+            }
+        }
+    }
+
+    /// A text, a number or a flag.
+    fn scalar(&mut self, kind: char, text: &str) {
+        match self.place {
+            Place::Object => drop(self.stands_here()),
+            Place::List => self.out.elements.push(element(&self.path, kind, text)),
+            Place::Beyond => {}
+        }
+    }
+
     fn string(&mut self, value: &str) {
-        write_string(&mut self.out.json, value);
+        let value = nfc(value);
+        write_string(&mut self.out.json, &value);
         if !self.out.text.is_empty() {
             self.out.text.push('\n');
         }
-        if value.is_ascii() {
-            let start = self.out.text.len();
-            self.out.text.push_str(value);
-            self.out.text[start..].make_ascii_lowercase();
+        self.out.text.push_str(&fold(&value));
+        self.scalar('t', &value);
+    }
+
+    fn number(&mut self, number: Number) {
+        match number {
+            Number::Integer(integer) => self.out.json.push_str(itoa::Buffer::new().format(integer)),
+            Number::Double(double) => self.out.json.push_str(&canonical_number(double)),
+        }
+        if self.place == Place::List {
+            self.scalar('n', &number.to_string());
         } else {
-            self.out.text.push_str(&value.to_lowercase());
+            self.scalar('n', "");
         }
     }
 }
@@ -84,6 +189,10 @@ fn write_string(json: &mut String, value: &str) {
     } else {
         json.push_str(&serde_json::Value::from(value).to_string());
     }
+}
+
+struct Writer<'o> {
+    to: &'o mut Building,
 }
 
 impl<'de> DeserializeSeed<'de> for Writer<'_> {
@@ -102,69 +211,91 @@ impl<'de> Visitor<'de> for Writer<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut seen: Vec<Cow<'de, str>> = Vec::new();
-        self.out.json.push('{');
+        let Self { to } = self;
+        to.object_stands_here();
+        let place = to.place;
+        if place != Place::Object {
+            to.place = Place::Beyond;
+        }
+        let (mut seen, path_bytes): (Vec<Cow<'de, str>>, usize) = (Vec::new(), to.path.len());
+        to.out.json.push('{');
         while let Some(Name(name)) = map.next_key()? {
             if seen.contains(&name) {
                 map.next_value::<serde::de::IgnoredAny>()?;
                 continue;
             }
             if !seen.is_empty() {
-                self.out.json.push(',');
+                to.out.json.push(',');
             }
-            write_string(&mut self.out.json, &name);
-            self.out.json.push(':');
-            map.next_value_seed(Writer { out: &mut *self.out })?;
+            write_string(&mut to.out.json, &name);
+            to.out.json.push(':');
+            if path_bytes > 0 {
+                to.path.push('.');
+            }
+            to.path.push_str(&name);
+            map.next_value_seed(Writer { to: &mut *to })?;
+            to.path.truncate(path_bytes);
             seen.push(name);
         }
-        self.out.json.push('}');
+        to.out.json.push('}');
+        to.place = place;
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let Self { to } = self;
+        let place = to.place;
+        let counts = place == Place::Object && to.stands_here();
+        to.place = if counts { Place::List } else { Place::Beyond };
         let mut before = '[';
         loop {
-            self.out.json.push(before);
-            if seq.next_element_seed(Writer { out: &mut *self.out })?.is_none() {
+            to.out.json.push(before);
+            if seq.next_element_seed(Writer { to: &mut *to })?.is_none() {
                 break;
             }
             before = ',';
         }
         // The last separator stands before no element: an opening bracket stays, a comma goes.
         if before == ',' {
-            self.out.json.pop();
+            to.out.json.pop();
         }
-        self.out.json.push(']');
+        to.out.json.push(']');
+        to.place = place;
         Ok(())
     }
 
-    fn visit_str<E: Error>(mut self, value: &str) -> Result<(), E> {
-        self.string(value);
+    fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
+        self.to.string(value);
         Ok(())
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
-        self.out.json.push_str(if value { "true" } else { "false" });
+        let text = if value { "true" } else { "false" };
+        self.to.out.json.push_str(text);
+        self.to.scalar('b', text);
         Ok(())
     }
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {
-        self.out.json.push_str("null");
+        self.to.out.json.push_str("null");
         Ok(())
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
-        self.out.json.push_str(itoa::Buffer::new().format(value));
+        self.to.number(Number::Integer(value.into()));
         Ok(())
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
-        self.out.json.push_str(itoa::Buffer::new().format(value));
+        self.to.number(Number::Integer(value.into()));
         Ok(())
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        self.out.json.push_str(&canonical_number(value));
+        match Number::from_f64(value) {
+            Some(number) => self.to.number(number),
+            None => self.to.out.json.push_str("null"),
+        }
         Ok(())
     }
 }
@@ -183,11 +314,11 @@ impl<'de> serde::Deserialize<'de> for Name<'de> {
             }
 
             fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Name<'de>, E> {
-                Ok(Name(Cow::Borrowed(name)))
+                Ok(Name(nfc(name)))
             }
 
             fn visit_str<E>(self, name: &str) -> Result<Name<'de>, E> {
-                Ok(Name(Cow::Owned(name.to_owned())))
+                Ok(Name(Cow::Owned(nfc(name).into_owned())))
             }
         }
         deserializer.deserialize_str(NameVisitor)
@@ -213,10 +344,27 @@ mod tests {
     }
 
     #[test]
-    fn gathers_strings_of_any_script_in_lower_case() {
+    fn gathers_strings_of_any_script_without_case() {
         let canonical =
             canonical_properties(r#"{"a":"Скидка ÄÖ","b":{"c":["限时优惠","Sale"]},"d":7}"#).expect("is JSON");
         assert_eq!(canonical.text, "скидка äö\n限时优惠\nsale");
+    }
+
+    #[test]
+    fn notes_the_elements_of_lists_and_where_objects_stand() {
+        let canonical = canonical_properties(
+            r#"{"tags":["vip",1,2.50,true,null,["in"],{"x":["y"]}],"o":{},"p":{"q":{"l":[7]}},"a.b":[1],"a":{"b":[2]},"n.m":null}"#,
+        )
+        .expect("is JSON");
+        let elements = ["4:tagstvip", "4:tagsn1", "4:tagsn2.5", "4:tagsbtrue", "5:p.q.ln7", "3:a.bn1"];
+        assert_eq!(canonical.elements, elements.map(str::to_owned));
+        assert_eq!(canonical.objects, ["o", "p", "p.q", "a"].map(str::to_owned));
+    }
+
+    #[test]
+    fn canonically_equal_names_and_texts_become_one() {
+        let canonical = canonical_properties("{\"и\u{306}\":\"и\u{306}\",\"й\":2}").expect("is JSON");
+        assert_eq!(canonical.json, r#"{"й":"й"}"#);
     }
 
     #[test]
@@ -235,8 +383,8 @@ mod tests {
             prop_assert_eq!(&canonical_properties(&once).expect("is JSON").json, &once);
             let back: serde_json::Value = serde_json::from_str(&once).expect("is JSON");
             prop_assert_eq!(back["n"].as_f64(), Some(number + 0.0));
-            prop_assert_eq!(&back["t"], &value["t"]);
-            prop_assert_eq!(&back["l"], &value["l"]);
+            prop_assert_eq!(back["t"].as_str(), Some(&*nfc(&text)));
+            prop_assert_eq!(&back["l"][0], &value["l"][0]);
         }
     }
 }

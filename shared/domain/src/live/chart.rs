@@ -2,35 +2,36 @@
 
 use serde_json::{Map, Value};
 
-use super::{Changed, Differences, Frame};
+use super::{Changed, Differences, Frame, Head, frame};
 use crate::time::EpochMillis;
-
-/// Bytes of a frame: the gateway takes 32 KB.
-const BYTES: usize = 31 * 1024;
 
 /// A question that is answered again whenever something has come.
 #[derive(Debug, Default)]
 pub struct Chart {
     seq: i64,
     answer: Option<Value>,
+    /// Whether those who follow were told that no frame can hold the answer. They get no deltas then: some of them have nothing
+    /// that a delta could change.
+    is_too_large: bool,
 }
 
 impl Chart {
-    /// Takes note of the last frame that was sent. If it was not the last of this one, all is to be told anew.
-    pub fn resume(&mut self, seq: i64) {
-        if self.seq != seq {
-            *self = Self { seq, answer: None };
+    /// Takes note of where the stream stands. If another process has told something since, all is to be told anew.
+    pub fn resume(&mut self, head: &Head) {
+        if self.seq != head.seq || self.is_too_large != head.is_too_large {
+            *self = Self { seq: head.seq, answer: None, is_too_large: head.is_too_large };
         }
     }
 
-    /// Of the last frame.
+    /// Where the stream stands now.
     #[must_use]
-    pub const fn seq(&self) -> i64 {
-        self.seq
+    pub fn head(&self, before: &Head, now: EpochMillis) -> Head {
+        let at = if self.seq == before.seq { before.at } else { now };
+        Head { seq: self.seq, at, is_too_large: self.is_too_large, ..before.clone() }
     }
 
     /// Takes an answer, as `GET /api/metrics/{id}/data` or `POST /api/query` gives it; the frame that tells what is new in it, if
-    /// anything is.
+    /// anything is. An answer that no frame can hold is announced once, as an error.
     pub fn update(&mut self, stream: &str, answer: Value, now: EpochMillis) -> Option<String> {
         let changed = match &self.answer {
             None => Some(None),
@@ -38,24 +39,33 @@ impl Chart {
         };
         self.answer = Some(answer);
         let changed = changed?;
+        let (was_too_large, seq) = (self.is_too_large, self.seq);
         self.seq = (self.seq + 1).max(now * 1_000);
-        match changed {
-            None => self.snapshot(stream),
-            Some(changed) => Some(Frame::Delta { stream, seq: self.seq, as_of: self.as_of(), changed }.to_json()),
+        let whole = self.whole(stream);
+        self.is_too_large = whole.is_none();
+        if whole.is_none() {
+            // No frame of this number is sent, so nobody can miss it.
+            self.seq = seq;
+            return (!was_too_large).then(|| too_large(stream));
         }
+        let delta = changed
+            .filter(|_| !was_too_large)
+            .map(|changed| Frame::Delta { stream, seq: self.seq, as_of: self.as_of(), changed }.to_json());
+        delta.filter(|text| text.len() <= frame::BYTES).or(whole)
     }
 
     /// Everything as it was told last, if it was.
     #[must_use]
     pub fn snapshot(&self, stream: &str) -> Option<String> {
+        self.answer.as_ref()?;
+        Some(self.whole(stream).unwrap_or_else(|| too_large(stream)))
+    }
+
+    /// The answer in a frame, if one can hold it.
+    fn whole(&self, stream: &str) -> Option<String> {
         let data = self.answer.as_ref()?;
         let text = Frame::Chart { stream, seq: self.seq, as_of: self.as_of(), data }.to_json();
-        if text.len() <= BYTES {
-            return Some(text);
-        }
-        let detail =
-            "the answer has too many points for a frame: ask for a longer interval, a shorter period or fewer groups";
-        Some(Frame::StreamError { stream, code: "too_large", detail }.to_json())
+        (text.len() <= frame::BYTES).then_some(text)
     }
 
     fn as_of(&self) -> String {
@@ -64,6 +74,12 @@ impl Chart {
         };
         self.answer.as_ref().and_then(as_of).unwrap_or_default()
     }
+}
+
+fn too_large(stream: &str) -> String {
+    let detail =
+        "the answer has too many points for a frame: ask for a longer interval, a shorter period or fewer groups";
+    Frame::StreamError { stream, code: "too_large", detail }.to_json()
 }
 
 /// What differs, as it is now; `Some(None)` if that is no way to tell it, and none if nothing does.
@@ -90,7 +106,8 @@ fn differences(before: &Value, now: &Value) -> Option<Option<Vec<Value>>> {
     let series = |answer: &'_ Value| answer["series"].as_array().cloned().unwrap_or_default();
     let (old, new) = (series(before), series(now));
     let points = |series: &Value| series["points"].as_array().cloned().unwrap_or_default();
-    let is_alike = old.len() == new.len()
+    let is_alike = before["warnings"] == now["warnings"]
+        && old.len() == new.len()
         && old.iter().zip(&new).all(|(old, new)| {
             let times =
                 |series: &Value| points(series).into_iter().map(|point| point["time"].clone()).collect::<Vec<_>>();
@@ -150,7 +167,7 @@ mod tests {
         assert!(delta["seq"].as_i64() > first["seq"].as_i64());
         assert_eq!(chart.update("metrics/m", answer(&[("a", 1.0), ("b", 5.0)], "c"), 1_001), None);
         // Another process has told something meanwhile.
-        chart.resume(5_000_000);
+        chart.resume(&Head { seq: 5_000_000, ..Head::new(0) });
         let whole = parsed(chart.update("metrics/m", answer(&[("a", 1.0), ("b", 5.0)], "c"), 1_002));
         assert_eq!((&whole["type"], &whole["seq"]), (&json!("snapshot"), &json!(5_000_001)));
     }
@@ -161,6 +178,9 @@ mod tests {
         chart.update("metrics/m", answer(&[("a", 1.0)], "c"), 1_000);
         assert_eq!(parsed(chart.update("metrics/m", answer(&[("b", 1.0)], "c"), 1_001))["type"], "snapshot");
         assert_eq!(parsed(chart.update("metrics/m", answer(&[("b", 1.0)], "d"), 1_002))["type"], "snapshot");
+        let mut warned = answer(&[("b", 2.0)], "d");
+        warned["warnings"] = json!([{"code": "over_100_percent", "detail": ""}]);
+        assert_eq!(parsed(chart.update("metrics/m", warned, 1_003))["type"], "snapshot", "a delta has no warnings");
     }
 
     #[test]
@@ -178,11 +198,49 @@ mod tests {
         );
     }
 
+    /// An answer of one series with a key of so many bytes.
+    fn wide(value: f64, bytes: usize) -> Value {
+        answer(&[("a", value)], &"x".repeat(bytes))
+    }
+
     #[test]
-    fn what_no_frame_can_hold_is_refused_with_what_to_do() {
+    fn after_an_answer_that_no_frame_can_hold_there_are_no_deltas_until_a_snapshot() {
         let mut chart = Chart::default();
-        let key = "x".repeat(40_000);
-        let frame = parsed(chart.update("metrics/m", answer(&[("a", 1.0)], &key), 1_000));
-        assert_eq!((&frame["type"], &frame["code"]), (&json!("error"), &json!("too_large")));
+        assert_eq!(parsed(chart.update("metrics/m", wide(1.0, 40), 1_000))["type"], "snapshot");
+        let (told, before) = (chart.seq, Head { seq: chart.seq, ..Head::new(0) });
+        let error = parsed(chart.update("metrics/m", wide(1.0, 40_000), 1_001));
+        assert_eq!((&error["type"], &error["code"]), (&json!("error"), &json!("too_large")));
+        assert_eq!(chart.update("metrics/m", wide(2.0, 40_000), 1_002), None, "it was said once");
+        assert_eq!(parsed(chart.snapshot("metrics/m"))["code"], "too_large", "who comes now is told too");
+        assert_eq!(chart.head(&before, 1_002), Head { is_too_large: true, ..before.clone() }, "no frame was missed");
+        // Another process goes on.
+        let mut other = Chart { seq: told, answer: Some(wide(1.0, 40)), is_too_large: false };
+        other.resume(&chart.head(&before, 1_002));
+        assert_eq!(other.update("metrics/m", wide(2.0, 40_001), 1_003), None, "it was said once");
+        for chart in [&mut chart, &mut other] {
+            let whole = parsed(chart.update("metrics/m", wide(3.0, 40), 1_004));
+            assert_eq!((&whole["type"], &whole["seq"]), (&json!("snapshot"), &json!(1_004_000)));
+            assert_eq!(parsed(chart.update("metrics/m", wide(4.0, 40), 1_005))["type"], "delta");
+        }
+    }
+
+    #[test]
+    fn every_frame_of_numbers_fits_or_is_an_error() {
+        use proptest::prelude::*;
+        let answers = prop::collection::vec((0_usize..60_000, 0_u8..3, any::<bool>()), 1..12);
+        proptest!(|(answers in answers)| {
+            let (mut chart, mut is_known) = (Chart::default(), false);
+            for (at, (bytes, value, is_short)) in answers.into_iter().enumerate() {
+                let answer = wide(value.into(), if is_short { bytes % 100 } else { bytes });
+                let Some(frame) = chart.update("metrics/m", answer, i64::try_from(at).expect("is small")) else { continue };
+                prop_assert!(frame.len() <= 32 * 1024);
+                let frame: Value = serde_json::from_str(&frame).expect("is JSON");
+                match frame["type"].as_str() {
+                    Some("snapshot") => is_known = true,
+                    Some("error") => is_known = false,
+                    _ => prop_assert!(is_known, "a delta of nothing"),
+                }
+            }
+        });
     }
 }

@@ -12,6 +12,8 @@ use crate::time::{self, EpochMillis};
 const BYTES: usize = 24 * 1024;
 /// Names that are counted one by one.
 const NAMES: usize = 200;
+/// Bytes of them in a frame, with their counts. Beside the events, and all else there is in a frame, there is room for as many.
+const NAME_BYTES: usize = 6 * 1024;
 /// For so many milliseconds a client may be away and go on where it was.
 pub const MEMORY: i64 = 120_000;
 
@@ -30,23 +32,45 @@ pub struct Head {
     pub told: Vec<String>,
     /// All that were counted.
     pub events: u64,
-    by_name: BTreeMap<String, u64>,
+    pub(super) by_name: BTreeMap<String, u64>,
     /// Events since the last frame that are counted and will not be shown.
     #[serde(default)]
-    unshown: u64,
+    pub(super) unshown: u64,
+    /// Of numbers: whether those who follow were told that no frame can hold the answer.
+    #[serde(default)]
+    pub is_too_large: bool,
+    /// Of numbers: how often in a row the answer has taken too long.
+    #[serde(default)]
+    pub late: u32,
 }
 
 impl Head {
     /// Of a feed that begins.
     #[must_use]
     pub const fn new(now: EpochMillis) -> Self {
-        Self { since: now, seq: now * 1_000, at: 0, told: Vec::new(), events: 0, by_name: BTreeMap::new(), unshown: 0 }
+        Self {
+            since: now,
+            seq: now * 1_000,
+            at: 0,
+            told: Vec::new(),
+            events: 0,
+            by_name: BTreeMap::new(),
+            unshown: 0,
+            is_too_large: false,
+            late: 0,
+        }
     }
 
-    /// After another frame, of a stream without events.
+    /// When an answer has taken too long again.
     #[must_use]
-    pub fn after(self, seq: i64, at: EpochMillis) -> Self {
-        Self { seq, at, ..self }
+    pub fn later(&self) -> Self {
+        Self { late: self.late.saturating_add(1), ..self.clone() }
+    }
+
+    /// When an answer has not taken too long, or nobody waits for it any more.
+    #[must_use]
+    pub fn in_time(&self) -> Self {
+        Self { late: 0, ..self.clone() }
     }
 
     /// Whether all frames after this one are remembered.
@@ -62,7 +86,14 @@ impl Head {
     }
 
     fn totals(&self) -> Totals<'_> {
-        let by_name = self.by_name.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+        let mut room = NAME_BYTES;
+        let fits = |(name, _): &(&String, &u64)| {
+            let size = size(name);
+            let fits = size <= room;
+            room = room.saturating_sub(size);
+            fits
+        };
+        let by_name = self.by_name.iter().take_while(fits).map(|(name, count)| (name.as_str(), *count)).collect();
         Totals { since: time::format(self.since), events: self.events, by_name }
     }
 }
@@ -110,9 +141,13 @@ impl Feed {
     pub fn count(&self, head: &Head) -> Head {
         let (events, unshown) = (head.events + self.come, head.unshown + self.come);
         let mut head = Head { events, unshown, ..head.clone() };
+        let mut bytes: usize = head.by_name.keys().map(|name| size(name)).sum();
         for (name, count) in &self.by_name {
-            if head.by_name.len() < NAMES || head.by_name.contains_key(name) {
-                *head.by_name.entry(name.clone()).or_default() += count;
+            if let Some(counted) = head.by_name.get_mut(name) {
+                *counted += count;
+            } else if head.by_name.len() < NAMES && bytes + size(name) <= NAME_BYTES {
+                bytes += size(name);
+                head.by_name.insert(name.clone(), *count);
             }
         }
         head
@@ -141,6 +176,13 @@ impl Feed {
     }
 }
 
+/// Bytes of a name with its count, as JSON: quotes, a colon, twelve digits and a comma are beside it.
+fn size(name: &str) -> usize {
+    let escaped = name.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count();
+    let controls = name.bytes().filter(|byte| *byte < b' ').count();
+    name.len() + escaped + 5 * controls + 16
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
@@ -152,14 +194,10 @@ mod tests {
 
     fn feed(count: usize, properties: &str) -> Feed {
         let event = |position: usize| SealedEvent {
-            position: 0,
-            timestamp: 0,
-            event_type: "".into(),
             event_name: "message_sent".into(),
             event_id: position.to_string().into(),
-            session_id: "".into(),
-            user_id: "".into(),
-            properties,
+            properties: properties.into(),
+            ..SealedEvent::default()
         };
         let batch = SealedBatch { events: (0..count).map(event).collect(), ..SealedBatch::default() };
         let mut feed = Feed::new(&Subscription::whole(0), EVENTS);
@@ -192,6 +230,36 @@ mod tests {
         assert_eq!((&next["skipped"], &next["totals"]["events"]), (&3.into(), &5.into()));
         let (last, _) = frame(&feed(1, "{}"), &head, 400);
         assert_eq!((&last["skipped"], &last["totals"]["events"]), (&0.into(), &6.into()));
+    }
+
+    #[test]
+    fn frames_with_many_long_names_fit_and_a_name_that_is_counted_stays_so() {
+        let named = |name: &str, count: usize| {
+            let event = |position: usize| SealedEvent {
+                position: 0,
+                timestamp: 0,
+                event_type: "".into(),
+                event_name: name.to_owned().into(),
+                event_id: position.to_string().into(),
+                session_id: "".into(),
+                user_id: "".into(),
+                properties: "{}".into(),
+                own_context: None,
+            };
+            let batch = SealedBatch { events: (0..count).map(event).collect(), ..SealedBatch::default() };
+            let mut feed = Feed::new(&Subscription::whole(0), EVENTS);
+            batch.events.iter().for_each(|event| feed.take(&Shown::new(&batch, event)));
+            feed
+        };
+        let mut head = named("zz_last", 3).count(&Head::new(0));
+        for number in 0..300 {
+            head = named(&format!("{number:03}{}", "\"😀".repeat(62)), 1).count(&head);
+        }
+        let large = feed(40, &format!("{{\"text\":\"{}\"}}", "x".repeat(900)));
+        let (text, _) = large.frame("analytics", &head, 0);
+        assert!(text.len() <= 32 * 1024, "{} bytes", text.len());
+        let frame: Value = serde_json::from_str(&text).expect("is JSON");
+        assert_eq!((&frame["totals"]["byName"]["zz_last"], &frame["totals"]["events"]), (&3.into(), &343.into()));
     }
 
     #[test]

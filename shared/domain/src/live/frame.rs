@@ -1,9 +1,15 @@
 //! What we say.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
+
+/// Bytes of a frame: the gateway takes 32 KB.
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html>
+pub(super) const BYTES: usize = 31 * 1024;
+/// Bytes of a detail, which may quote what a client has sent. As JSON it has six times as many at most.
+const DETAIL: usize = 2_000;
 
 /// One message to a client.
 #[derive(Clone, Debug, Serialize)]
@@ -122,6 +128,63 @@ impl Frame<'_> {
     #[must_use]
     pub fn to_json(&self) -> String {
         // Strings, numbers and maps of them can always be written.
-        serde_json::to_string(self).unwrap_or_default()
+        let text = |frame: &Frame<'_>| serde_json::to_string(frame).unwrap_or_default();
+        match self {
+            Self::Error { code, detail } => text(&Frame::Error { code, detail: &short(detail) }),
+            Self::StreamError { stream, code, detail } => {
+                text(&Frame::StreamError { stream, code, detail: &short(detail) })
+            }
+            frame => text(frame),
+        }
+    }
+}
+
+/// As much of a text as a frame has room for.
+fn short(detail: &str) -> Cow<'_, str> {
+    if detail.len() <= DETAIL {
+        return detail.into();
+    }
+    format!("{}…", &detail[..detail.floor_char_boundary(DETAIL)]).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::live::{STREAMS, Stream};
+
+    #[test]
+    fn frames_with_the_longest_names_fit() {
+        // Each character takes six bytes as JSON.
+        let streams: Vec<String> = (0..STREAMS).map(|at| format!("metrics/{at:02}{}", "\u{1}".repeat(126))).collect();
+        assert!(streams.iter().all(|stream| stream.parse::<Stream>().is_ok()));
+        let (account_id, detail) = ("\"".repeat(128), "\u{1}".repeat(100_000));
+        let frames = [
+            Frame::Ready {
+                connection_id: &"c".repeat(128),
+                account_id: &account_id,
+                role: "viewer",
+                token_expires_at: String::new(),
+                streams: streams.clone(),
+            },
+            Frame::Pong {
+                at: String::new(),
+                streams: streams.iter().map(|stream| (stream.clone(), i64::MAX)).collect(),
+            },
+            Frame::Error { code: "unknown_field", detail: &detail },
+            Frame::StreamError { stream: &streams[0], code: "unknown_field", detail: &detail },
+            Frame::Subscribed { stream: &streams[0] },
+        ];
+        for frame in frames {
+            let text = frame.to_json();
+            assert!(text.len() <= 32 * 1024, "{} bytes: {}", text.len(), &text[..100]);
+            let _: Value = serde_json::from_str(&text).expect("is JSON");
+        }
+    }
+
+    #[test]
+    fn a_long_detail_is_cut_between_characters() {
+        let cut = short(&"й".repeat(5_000)).into_owned();
+        assert_eq!((cut.len(), cut.chars().last()), (DETAIL + '…'.len_utf8(), Some('…')));
+        assert_eq!(short("as it is"), "as it is");
     }
 }

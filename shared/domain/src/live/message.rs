@@ -10,8 +10,10 @@ use crate::{
     time::EpochMillis,
 };
 
-/// Bytes of a client's message.
+/// Bytes of a client's message. The gateway takes 128 KB, in frames of 32 KB; nothing that can be asked for needs as many.
 const LONGEST: usize = 16 * 1024;
+/// Bytes of a subscription as it is kept. Twenty of them, with all else that is kept of a connection, fit one item of the table.
+const KEPT: usize = 16 * 1024;
 /// Names and fields that a subscription may list.
 const LISTED: usize = 50;
 
@@ -47,7 +49,8 @@ impl Action {
     /// Says what it lacks.
     pub fn from_json(text: &str, now: EpochMillis) -> Result<Self, MessageError> {
         if text.len() > LONGEST {
-            return Err(MessageError::new("message_too_large", format!("a message has at most {LONGEST} bytes")));
+            let detail = format!("a message has at most {LONGEST} bytes, this one has {}", text.len());
+            return Err(MessageError::new("message_too_large", detail));
         }
         let Ok(Value::Object(message)) = serde_json::from_str(text) else {
             return Err(MessageError::new("invalid_json", "a message is a JSON object with an action"));
@@ -81,6 +84,12 @@ fn one(message: &Map<String, Value>, now: EpochMillis) -> Result<(Stream, Subscr
         Stream::Metric(_) => to_numbers(message, &[], now)?,
         Stream::Query(_) => Subscription { queries: queries(message)?, ..to_numbers(message, &["queries"], now)? },
     };
+    let kept = serde_json::to_string(&subscription).map_or(usize::MAX, |json| json.len());
+    if kept > KEPT {
+        let detail =
+            format!("what {stream} asks for takes {kept} bytes, of {KEPT} at most: ask for less in one stream");
+        return Err(MessageError::new("subscription_too_large", detail));
+    }
     Ok((stream, subscription))
 }
 
@@ -139,11 +148,14 @@ fn to_numbers(message: &Map<String, Value>, more: &[&str], now: EpochMillis) -> 
     known(message, &fields)?;
     let mut query = QueryDraft::default();
     for name in parts() {
+        if name == "groupBy" && message.get(name).is_some_and(Value::is_array) {
+            query.group_by = texts(message, "groupBy")?;
+            continue;
+        }
         let value = match message.get(name) {
             None | Some(Value::Null) => continue,
             Some(Value::String(text)) => text.clone(),
             Some(Value::Number(number)) => number.to_string(),
-            Some(Value::Array(_)) if name == "groupBy" => texts(message, "groupBy")?.join(","),
             Some(_) => return Err(MessageError::new("invalid_value", format!("{name} must be a string"))),
         };
         query.set(name, &value);
@@ -191,5 +203,52 @@ fn texts(message: &Map<String, Value>, name: &'static str) -> Result<Vec<String>
             items.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(error)).collect()
         }
         Some(_) => Err(error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Action, MessageError> {
+        Action::from_json(text, 1_795_512_600_000)
+    }
+
+    #[test]
+    fn fields_of_the_event_as_users_know_it_can_be_named() {
+        let fields = ["accountId", "context", "context.ip", "context.userAgent", "context.locale", "properties.a.b"];
+        let message = serde_json::json!({"action": "subscribe", "stream": "analytics", "fields": fields});
+        let Ok(Action::Subscribe(streams)) = read(&message.to_string()) else { panic!("{message} is refused") };
+        assert_eq!(streams[0].1.fields, fields);
+        for field in ["ip", "context.", "context.port", "account"] {
+            let message = serde_json::json!({"action": "subscribe", "stream": "analytics", "fields": [field]});
+            assert_eq!(read(&message.to_string()).map_err(|error| error.code), Err("unknown_field"), "{field}");
+        }
+    }
+
+    #[test]
+    fn a_message_over_the_limit_is_refused_with_the_limit() {
+        let message = |length: usize| format!("{{\"action\":\"ping\",\"pad\":\"{}\"}}", "x".repeat(length - 26));
+        assert_eq!(message(LONGEST).len(), LONGEST);
+        assert_eq!(read(&message(LONGEST)), Ok(Action::Ping));
+        let error = read(&message(100_000)).expect_err("is too large");
+        assert_eq!(error.code, "message_too_large");
+        assert!(error.detail.contains("16384") && error.detail.contains("100000"), "{}", error.detail);
+    }
+
+    #[test]
+    fn what_is_kept_of_a_subscription_is_bounded() {
+        let tests: Vec<String> = (0..1_000).map(|number| format!("a={number}")).collect();
+        let message =
+            serde_json::json!({"action": "subscribe", "stream": "analytics", "filter": tests.join(" or ")}).to_string();
+        assert!(message.len() < LONGEST);
+        match read(&message) {
+            Err(error) => assert!(!error.detail.is_empty()),
+            Ok(Action::Subscribe(streams)) => {
+                let kept = serde_json::to_string(&streams[0].1).expect("is JSON").len();
+                assert!(kept <= KEPT, "{kept} bytes");
+            }
+            Ok(other) => panic!("{other:?}"),
+        }
     }
 }

@@ -4,6 +4,7 @@ mod chart;
 mod feed;
 mod frame;
 mod message;
+mod seen;
 mod shown;
 mod watch;
 
@@ -11,5 +12,6 @@ pub use chart::Chart;
 pub use feed::{Feed, Head, MEMORY};
 pub use frame::{Changed, Differences, Frame, Totals};
 pub use message::{Action, MessageError};
+pub use seen::{Noted, Seen, event_identity, message_identity};
 pub use shown::Shown;
-pub use watch::{Connection, LiveMessage, STREAMS, Stream, Subscription, Way};
+pub use watch::{Connection, FEEDS, LiveMessage, STREAMS, Stream, Subscription, Way};

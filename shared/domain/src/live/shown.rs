@@ -1,25 +1,38 @@
 //! Accepted events as streams show them, and which of them a subscription wants.
 
-use std::{borrow::Cow, cell::OnceCell};
+use std::cell::OnceCell;
 
 use serde_json::{Map, Value, json};
 
 use super::Subscription;
 use crate::{
-    event::{SealedBatch, SealedEvent, canonical_number},
-    metric::filter::{Comparison, Filter, Literal, Test},
+    event::{SealedBatch, SealedEvent, Tree},
+    metric::{Filtered, meets},
     time,
 };
 
 /// The fields that an event is shown with.
-pub const FIELDS: [&str; 8] =
-    ["eventId", "eventName", "eventType", "timestamp", "receivedAt", "userId", "sessionId", "properties"];
+pub const FIELDS: [&str; 13] = [
+    "eventId",
+    "accountId",
+    "eventName",
+    "eventType",
+    "timestamp",
+    "receivedAt",
+    "userId",
+    "sessionId",
+    "context",
+    "context.ip",
+    "context.userAgent",
+    "context.locale",
+    "properties",
+];
 
 /// An accepted event on its way to those who watch.
 pub struct Shown<'b> {
     event: &'b SealedEvent<'b>,
     batch: &'b SealedBatch<'b>,
-    properties: OnceCell<Map<String, Value>>,
+    properties: OnceCell<Tree>,
     whole: OnceCell<String>,
 }
 
@@ -39,7 +52,7 @@ impl<'b> Shown<'b> {
     pub fn is_wanted(&self, subscription: &Subscription) -> bool {
         let names = &subscription.event_names;
         (names.is_empty() || names.iter().any(|name| *name == self.event.event_name))
-            && self.meets(&subscription.filter)
+            && meets(self, &subscription.filter)
     }
 
     /// As JSON, with these fields, or all.
@@ -50,8 +63,8 @@ impl<'b> Shown<'b> {
         }
         let paths: Vec<&str> = fields.iter().filter_map(|field| field.strip_prefix("properties.")).collect();
         let some = (!paths.is_empty()).then(|| {
-            let value = |path: &&str| Some(((*path).to_owned(), self.value(path)?.clone()));
-            Value::Object(paths.iter().filter_map(value).collect()).to_string()
+            let value = |path: &&str| Some(((*path).to_owned(), self.properties().find(path)?.clone()));
+            serde_json::to_string(&Tree::Object(paths.iter().filter_map(value).collect())).unwrap_or_default()
         });
         self.encode(|name| fields.iter().any(|field| field == name), some)
     }
@@ -62,6 +75,7 @@ impl<'b> Shown<'b> {
         let mut out = Map::new();
         let texts = [
             ("eventId", &*event.event_id),
+            ("accountId", &*self.batch.account_id),
             ("eventName", &*event.event_name),
             ("eventType", &*event.event_type),
             ("userId", &*event.user_id),
@@ -77,10 +91,17 @@ impl<'b> Shown<'b> {
                 out.insert(name.to_owned(), json!(time::format(moment)));
             }
         }
+        let known =
+            |(name, text): &(&str, &str)| !text.is_empty() && (has("context") || has(&format!("context.{name}")));
+        let context: Map<String, Value> =
+            self.context().into_iter().filter(known).map(|(name, text)| (name.to_owned(), json!(text))).collect();
+        if !context.is_empty() {
+            out.insert("context".to_owned(), Value::Object(context));
+        }
         let mut text = Value::Object(out).to_string();
         // They are JSON already.
         let properties = match (&some, has("properties")) {
-            (_, true) => Some(event.properties),
+            (_, true) => Some(&*event.properties),
             (Some(some), false) => Some(some.as_str()),
             (None, false) => None,
         };
@@ -93,84 +114,26 @@ impl<'b> Shown<'b> {
         text
     }
 
-    fn properties(&self) -> &Map<String, Value> {
-        self.properties.get_or_init(|| serde_json::from_str(self.event.properties).unwrap_or_default())
-    }
-
-    /// The value at a path, whose dots go into objects.
-    fn value(&self, path: &str) -> Option<&Value> {
-        find(self.properties(), path)
-    }
-
-    fn text(&self, path: &str) -> Option<Cow<'_, str>> {
-        let field = |text: &'b str| (!text.is_empty()).then_some(Cow::Borrowed(text));
-        match path {
-            "$userId" => field(&self.event.user_id),
-            "$sessionId" => field(&self.event.session_id),
-            "$eventType" => field(&self.event.event_type),
-            "$locale" => field(&self.batch.locale),
-            _ => match self.value(path)? {
-                Value::String(text) => Some(Cow::Borrowed(text)),
-                Value::Number(number) if number.is_f64() => {
-                    number.as_f64().map(|number| canonical_number(number).into())
-                }
-                Value::Number(number) => Some(number.to_string().into()),
-                Value::Bool(flag) => Some(flag.to_string().into()),
-                Value::Null | Value::Array(_) | Value::Object(_) => None,
-            },
-        }
-    }
-
-    fn number(&self, path: &str) -> Option<f64> {
-        self.value(path)?.as_f64()
-    }
-
-    /// As the event store judges it.
-    fn meets(&self, filter: &Filter) -> bool {
-        match filter {
-            Filter::All(parts) => parts.iter().all(|part| self.meets(part)),
-            Filter::Any(parts) => parts.iter().any(|part| self.meets(part)),
-            Filter::Not(part) => !self.meets(part),
-            Filter::Test { path, test } => self.passes(path, test),
-        }
-    }
-
-    fn passes(&self, path: &str, test: &Test) -> bool {
-        match test {
-            Test::In(values) => values.iter().any(|value| {
-                self.text(path).is_some_and(|text| text == value.text().as_str())
-                    || matches!(value, Literal::Number(wanted) if self.number(path) == Some(*wanted))
-            }),
-            Test::Compare(comparison, value) => {
-                let order = match value {
-                    Literal::Number(wanted) => self.number(path).and_then(|number| number.partial_cmp(wanted)),
-                    other => self.text(path).map(|text| text.as_bytes().cmp(other.text().as_bytes())),
-                };
-                order.is_some_and(|order| match comparison {
-                    Comparison::Less => order.is_lt(),
-                    Comparison::LessOrEqual => order.is_le(),
-                    Comparison::Greater => order.is_gt(),
-                    Comparison::GreaterOrEqual => order.is_ge(),
-                })
-            }
-            Test::Contains(part) => {
-                self.text(path).is_some_and(|text| text.to_lowercase().contains(&part.to_lowercase()))
-            }
-            Test::Exists if path.starts_with('$') => self.text(path).is_some(),
-            Test::Exists => self.value(path).is_some_and(|value| !value.is_null() && !value.is_object()),
-        }
+    /// Where it came from, as search shows it.
+    fn context(&self) -> [(&'static str, &str); 3] {
+        let context = self.batch.context_of(self.event);
+        [("ip", context.ip), ("userAgent", context.user_agent), ("locale", context.locale)]
     }
 }
 
-/// The value at a path. A name with dots in it counts like the objects that it could stand for.
-fn find<'v>(object: &'v Map<String, Value>, path: &str) -> Option<&'v Value> {
-    if let Some(value) = object.get(path) {
-        return Some(value);
+impl Filtered for Shown<'_> {
+    fn field(&self, name: &str) -> &str {
+        match name {
+            "$userId" => &self.event.user_id,
+            "$sessionId" => &self.event.session_id,
+            "$eventType" => &self.event.event_type,
+            _ => self.batch.context_of(self.event).locale,
+        }
     }
-    path.match_indices('.').find_map(|(at, _)| match object.get(&path[..at]) {
-        Some(Value::Object(inner)) => find(inner, &path[at + 1..]),
-        _ => None,
-    })
+
+    fn properties(&self) -> &Tree {
+        self.properties.get_or_init(|| Tree::object(&self.event.properties))
+    }
 }
 
 #[cfg(test)]
@@ -190,9 +153,17 @@ mod tests {
             event_id: "e1".into(),
             session_id: "".into(),
             user_id: "u1".into(),
-            properties: PROPERTIES,
+            properties: PROPERTIES.into(),
+            own_context: None,
         };
-        let batch = SealedBatch { received_at: 1_795_512_600_005, events: vec![event], ..SealedBatch::default() };
+        let batch = SealedBatch {
+            account_id: "shop".into(),
+            received_at: 1_795_512_600_005,
+            ip: "203.0.113.9".into(),
+            locale: "zh-CN".into(),
+            events: vec![event],
+            ..SealedBatch::default()
+        };
         test(&Shown::new(&batch, &batch.events[0]));
     }
 
@@ -211,23 +182,23 @@ mod tests {
                 "user.a.b = \"x\"",
                 "list exists and not (none exists)",
                 "$userId = \"u1\"",
-                "not (user exists)",
-                "missing != \"x\"",
+                "list = 1 and list > 0",
+                "user exists and user.a exists",
+                "missing != \"x\" and none = null",
             ];
             let fails = [
                 "n = 8",
-                "list = 1",
-                "none exists",
-                "user exists",
+                "list = 2",
+                "none exists or none != null",
                 "$sessionId exists",
                 "missing < 3",
                 "campaignId < 3",
             ];
             for text in holds {
-                assert!(shown.meets(&parse_filter(text).expect(text)), "{text}");
+                assert!(meets(shown, &parse_filter(text).expect(text)), "{text}");
             }
             for text in fails {
-                assert!(!shown.meets(&parse_filter(text).expect(text)), "{text}");
+                assert!(!meets(shown, &parse_filter(text).expect(text)), "{text}");
             }
         });
     }
@@ -238,6 +209,13 @@ mod tests {
             let whole: Value = serde_json::from_str(&shown.to_json(&[])).expect("is JSON");
             assert_eq!(whole["properties"], serde_json::from_str::<Value>(PROPERTIES).expect("is JSON"));
             assert_eq!((&whole["timestamp"], &whole["sessionId"]), (&json!("2026-11-24T09:30:00.000Z"), &Value::Null));
+            assert_eq!(
+                (&whole["accountId"], &whole["context"]),
+                (&json!("shop"), &json!({"ip": "203.0.113.9", "locale": "zh-CN"}))
+            );
+            let some = shown.to_json(&["accountId".to_owned(), "context.locale".to_owned()]);
+            assert_eq!(some, r#"{"accountId":"shop","context":{"locale":"zh-CN"}}"#);
+            assert_eq!(shown.to_json(&["context.userAgent".to_owned()]), "{}", "nothing is known of it");
             let some = shown.to_json(&["eventName".to_owned(), "properties.user.age".to_owned()]);
             let some: Value = serde_json::from_str(&some).expect("is JSON");
             assert_eq!(some, json!({"eventName": "message_sent", "properties": {"user.age": 30}}));

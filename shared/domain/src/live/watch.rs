@@ -16,6 +16,9 @@ use crate::{
 /// Streams that one connection may follow.
 pub const STREAMS: usize = 20;
 
+/// Feeds that one message names.
+pub const FEEDS: usize = 2_000;
+
 /// What a client can follow.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(into = "String", try_from = "String")]
@@ -136,6 +139,12 @@ impl Way {
         let text = serde_json::to_string(&(stream, filter, event_names, fields, query, queries)).unwrap_or_default();
         Self { stream: stream.clone(), place: format!("feed#{account_id}#{}", short_hash(&text)) }
     }
+
+    /// What tells it from others of its account.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.place.rsplit('#').next().unwrap_or_default()
+    }
 }
 
 fn short_hash(text: &str) -> String {
@@ -150,6 +159,8 @@ pub struct Connection {
     pub role: Role,
     pub connected_at: EpochMillis,
     pub token_expires_at: EpochMillis,
+    /// The key that its token was signed with, as the verifier names it. None if it was noted before keys were.
+    pub signed_by: Option<String>,
     /// When it ended, if it has.
     pub left_at: Option<EpochMillis>,
     pub subscriptions: BTreeMap<Stream, Subscription>,
@@ -192,7 +203,17 @@ pub enum LiveMessage<'a> {
     /// Somebody has come.
     Opened { account_id: Cow<'a, str>, connection_id: Cow<'a, str>, at: EpochMillis },
     /// Somebody follows streams: either that of events, or numbers.
-    Following { account_id: Cow<'a, str>, connection_id: Cow<'a, str>, streams: Vec<Stream>, at: EpochMillis },
+    Following {
+        account_id: Cow<'a, str>,
+        connection_id: Cow<'a, str>,
+        streams: Vec<Stream>,
+        at: EpochMillis,
+        /// Whether everybody who accepts or stores events knows by now that the account is watched.
+        #[serde(default)]
+        is_noticed: bool,
+    },
+    /// Numbers that there was no time for, or that took too long, are to be asked again.
+    Again { account_id: Cow<'a, str>, feeds: Vec<String>, at: EpochMillis },
 }
 
 impl LiveMessage<'_> {
@@ -202,7 +223,8 @@ impl LiveMessage<'_> {
             Self::Events { account_id, .. }
             | Self::Stored { account_id, .. }
             | Self::Opened { account_id, .. }
-            | Self::Following { account_id, .. } => account_id,
+            | Self::Following { account_id, .. }
+            | Self::Again { account_id, .. } => account_id,
         }
     }
 
@@ -211,7 +233,7 @@ impl LiveMessage<'_> {
     pub fn connection_id(&self) -> Option<&str> {
         match self {
             Self::Opened { connection_id, .. } | Self::Following { connection_id, .. } => Some(connection_id),
-            Self::Events { .. } | Self::Stored { .. } => None,
+            Self::Events { .. } | Self::Stored { .. } | Self::Again { .. } => None,
         }
     }
 
@@ -222,7 +244,7 @@ impl LiveMessage<'_> {
         let account = short_hash(self.account_id());
         let is_of_numbers = match self {
             Self::Events { .. } | Self::Opened { .. } => false,
-            Self::Stored { .. } => true,
+            Self::Stored { .. } | Self::Again { .. } => true,
             Self::Following { streams, .. } => !streams.contains(&Stream::Analytics),
         };
         if is_of_numbers { account + "-numbers" } else { account }
@@ -232,6 +254,7 @@ impl LiveMessage<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::{SealedBatch, SealedEvent, seal};
 
     #[test]
     fn a_client_is_told_before_its_token_or_its_connection_ends() {
@@ -241,6 +264,7 @@ mod tests {
             role: Role::Viewer,
             connected_at: 0,
             token_expires_at: 10_000_000,
+            signed_by: None,
             left_at: None,
             subscriptions: BTreeMap::new(),
         };
@@ -261,12 +285,66 @@ mod tests {
     }
 
     #[test]
+    fn messages_to_the_queue_fit_it() {
+        // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+        const LARGEST: usize = 1024 * 1024;
+        // As JSON, a quote takes two bytes and a control character six.
+        let account_id = "\"".repeat(128);
+        let streams: Vec<Stream> =
+            (0..STREAMS).map(|at| Stream::Metric(format!("{at:02}{}", "\u{1}".repeat(126)))).collect();
+        let messages = [
+            LiveMessage::Following {
+                account_id: (&*account_id).into(),
+                connection_id: "c".repeat(128).into(),
+                streams,
+                at: i64::MAX,
+                is_noticed: false,
+            },
+            LiveMessage::Again { account_id: (&*account_id).into(), feeds: vec!["f".repeat(32); FEEDS], at: i64::MAX },
+        ];
+        for message in messages {
+            let length = serde_json::to_string(&message).expect("is JSON").len();
+            assert!(length < LARGEST, "{length} bytes");
+        }
+        // Random letters do not compress: a request of them makes the largest messages that there are.
+        let mut state = 1_u64;
+        let mut letter = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            char::from(b'#' + u8::try_from(state >> 58).expect("six bits"))
+        };
+        let blobs: Vec<String> = (0..60).map(|_| (0..30 * 1024).map(|_| letter()).collect()).collect();
+        let events = blobs.iter().map(|blob| SealedEvent {
+            position: 0,
+            timestamp: 0,
+            event_type: "".into(),
+            event_name: "".into(),
+            event_id: "".into(),
+            session_id: "".into(),
+            user_id: "".into(),
+            properties: blob.into(),
+            own_context: None,
+        });
+        let batch = SealedBatch {
+            user_agent: "界".repeat(256).into(),
+            account_id: (&*account_id).into(),
+            events: events.collect(),
+            ..SealedBatch::default()
+        };
+        for sealed in seal(batch).expect("seals") {
+            let message = LiveMessage::Events { account_id: (&*account_id).into(), sealed: sealed.into() };
+            let length = serde_json::to_string(&message).expect("is JSON").len();
+            assert!(length < LARGEST, "{length} bytes");
+        }
+    }
+
+    #[test]
     fn numbers_of_an_account_are_a_group_of_their_own() {
         let following = |stream: &str| LiveMessage::Following {
             account_id: "店铺 1".into(),
             connection_id: "c".into(),
             streams: vec![stream.parse().expect(stream)],
             at: 0,
+            is_noticed: false,
         };
         let events = LiveMessage::Events { account_id: "店铺 1".into(), sealed: "".into() };
         let stored = LiveMessage::Stored { account_id: "店铺 1".into(), at: 0 };

@@ -16,6 +16,8 @@ pub struct Compiled {
     formula: Node<usize>,
     /// Each input's function, and the place of its measure.
     inputs: Vec<(Function, usize)>,
+    /// The places of the measures that tell the currencies of its amounts.
+    currencies: Vec<usize>,
     /// Levels: a bucket without a value has that of the one before.
     goes_on: bool,
 }
@@ -24,25 +26,41 @@ impl Compiled {
     /// Adds the measures that it reads to those that others read, so that all can be answered from the same cells.
     #[must_use]
     pub fn new(formula: &Node<Input>, measures: &mut Vec<Measure>) -> Self {
-        let mut inputs: Vec<(Function, usize)> = Vec::new();
+        let (mut inputs, mut currencies) = (Vec::new(), Vec::new());
         let formula = formula.try_replace(&mut |input| {
             let measure = place(measures, input.measure());
+            if let Some(of_input) = input.currencies() {
+                let measure = place(measures, of_input);
+                place(&mut currencies, measure);
+            }
             Ok::<_, std::convert::Infallible>(Node::Input(place(&mut inputs, (input.function, measure))))
         });
         let Ok(formula) = formula;
         let goes_on = inputs.iter().all(|(function, _)| matches!(function, Function::First | Function::Last));
-        Self { formula, inputs, goes_on }
+        Self { formula, inputs, currencies, goes_on }
     }
 
     /// Whether it reads the measure at this place.
     #[must_use]
     pub fn reads(&self, measure: usize) -> bool {
-        self.inputs.iter().any(|(_, read)| *read == measure)
+        self.read().any(|read| read == measure)
+    }
+
+    fn read(&self) -> impl Iterator<Item = usize> {
+        self.inputs.iter().map(|(_, measure)| *measure).chain(self.currencies.iter().copied())
+    }
+
+    /// Whether all amounts have the same currency. Those without one do not tell.
+    fn has_one_currency(&self, states: &[State]) -> bool {
+        let mut all = State::default();
+        self.currencies.iter().for_each(|measure| all.add(&states[*measure]));
+        // Whole numbers under 2^53, which doubles hold exactly.
+        all.count == 0 || all.low.total_cmp(&all.high).is_eq()
     }
 
     /// States of all measures up to the last that it reads, of nothing.
     fn nothing(&self) -> States {
-        vec![State::default(); self.inputs.iter().map(|(_, measure)| measure + 1).max().unwrap_or(0)]
+        vec![State::default(); self.read().map(|measure| measure + 1).max().unwrap_or(0)]
     }
 
     /// The formula's value over what was found, a state for each measure.
@@ -50,6 +68,9 @@ impl Compiled {
     /// # Errors
     /// Why there is none.
     pub fn value(&self, states: &[State]) -> Result<f64, Reason> {
+        if !self.has_one_currency(states) {
+            return Err(Reason::SeveralCurrencies);
+        }
         let value = evaluate(&self.formula, &|input: usize| {
             let (function, measure) = self.inputs[input];
             function.read(&states[measure])
@@ -210,7 +231,7 @@ mod tests {
                 event_name: input.name.text.clone(),
                 function: input.function.unwrap_or(Function::Count),
                 property: input.property.clone(),
-                object: None,
+                objects: Vec::new(),
                 filter: Filter::EVERYTHING,
             }))
         });
@@ -249,7 +270,7 @@ mod tests {
     fn equal_inputs_are_one_and_functions_of_a_property_share_a_measure() {
         let mut measures = Vec::new();
         let compiled = compiled_beside("(a + a) / b + max(c.x) - min(c.x)", &mut measures);
-        assert_eq!((compiled.inputs.len(), measures.len()), (4, 3));
+        assert_eq!((compiled.inputs.len(), measures.len(), compiled.currencies.len()), (4, 4, 1));
     }
 
     #[test]
@@ -274,8 +295,45 @@ mod tests {
         assert_eq!(rate.value(&[count(870), count(1000)]), Ok(87.0));
         assert_eq!(rate.value(&[count(0), count(0)]), Err(Reason::ZeroDenominator));
         assert_eq!(compiled("a / (b - b)").value(&[count(1), count(1)]), Err(Reason::ZeroDenominator));
-        assert_eq!(compiled("avg(a.x)").value(&[count(0)]), Err(Reason::NoValues));
+        assert_eq!(compiled("avg(a.x)").value(&[count(0), count(0)]), Err(Reason::NoValues));
         assert_eq!(compiled("a * 1e308 * 1e308").value(&[count(1)]), Err(Reason::Overflow));
+    }
+
+    #[test]
+    fn amounts_of_several_currencies_have_no_value_in_total_by_bucket_and_among_the_others() {
+        let mut measures = Vec::new();
+        let roi = compiled_beside("(sum(sold.value) - sum(cost.amount)) / count", &mut measures);
+        assert_eq!(measures.len(), 5);
+        let group = |name: &str| Key::Group(vec![Some(name.to_owned())]);
+        let cells = |key: &Key, bucket, [sold, cost]: [Option<f64>; 2]| {
+            let money = |measure, hash: Option<f64>| {
+                let cell = |measure, state| Cell { measure, key: key.clone(), bucket, state };
+                let sum = State { count: 1, sum: 5.0, ..State::default() };
+                let hash = hash.map(|hash| State { count: 1, low: hash, high: hash, ..State::default() });
+                [Some(cell(measure, sum)), hash.map(|state| cell(measure + 1, state))].into_iter().flatten()
+            };
+            let count = Cell { measure: 4, key: key.clone(), bucket, state: count(1) };
+            money(0, sold).chain(money(2, cost)).chain([count]).collect::<Vec<_>>()
+        };
+        let (usd, rub) = (Some(7.0), Some(9.0));
+        let totals = |cells: Vec<Cell>| {
+            let answer = assemble(&roi, cells, &[10, 20], false);
+            answer.into_iter().map(|series| (series.total, series.points[1].value)).collect::<Vec<_>>()
+        };
+        let several = Err(Reason::SeveralCurrencies);
+        // One within each input, but not the same; one; none that is told.
+        for (currencies, wanted) in
+            [([usd, rub], several), ([usd, usd], Ok(0.0)), ([usd, None], Ok(0.0)), ([None, None], Ok(0.0))]
+        {
+            let both = [cells(&Key::All, None, currencies), cells(&Key::All, Some(20), [usd, usd])].concat();
+            assert_eq!(totals(both), [(wanted, Ok(0.0))], "{currencies:?}");
+            let both = [cells(&Key::All, None, [usd, usd]), cells(&Key::All, Some(20), currencies)].concat();
+            assert_eq!(totals(both), [(Ok(0.0), wanted)], "{currencies:?}");
+        }
+        let groups = [cells(&group("a"), None, [usd, usd]), cells(&group("b"), None, [rub, rub])].concat();
+        assert_eq!(totals(groups.clone()), [(Ok(0.0), Err(Reason::ZeroDenominator)); 2]);
+        let others: Vec<_> = totals(with_others(groups, &[])).into_iter().map(|(total, _)| total).collect();
+        assert_eq!(others, [several]);
     }
 
     #[test]

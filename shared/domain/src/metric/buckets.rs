@@ -1,11 +1,8 @@
 //! Time in pieces: intervals that follow a time zone, and the periods that people name.
 
-use jiff::{
-    Span, Timestamp, ToSpan, Unit, ZonedDateTime,
-    civil::{Date, Weekday},
-    tz::TimeZone,
-};
+use jiff::{Span, Timestamp, ToSpan, ZonedDateTime, civil::Date, tz::TimeZone};
 
+use super::local_clock;
 use crate::time::{self, EpochMillis};
 
 /// Buckets of one series at most.
@@ -109,56 +106,6 @@ impl Interval {
             Self::Quarter | Self::Year => Self::Year,
         }
     }
-
-    /// Where the bucket of a moment starts.
-    fn start(self, moment: &ZonedDateTime) -> Result<ZonedDateTime, jiff::Error> {
-        let date = moment.date();
-        let date = match self {
-            Self::Minutes(count) => {
-                let start = moment
-                    .round(jiff::ZonedDateTimeRound::new().smallest(Unit::Minute).mode(jiff::RoundMode::Trunc))?;
-                // Minutes pass evenly, whatever the clocks do: only where a change of offset is by less than an hour
-                // does this differ from the clock's own.
-                return start.checked_sub(i64::from(start.minute() % i8::try_from(count).unwrap_or(1)).minutes());
-            }
-            Self::Hours(1) => {
-                let start = moment
-                    .round(jiff::ZonedDateTimeRound::new().smallest(Unit::Minute).mode(jiff::RoundMode::Trunc))?;
-                return start.checked_sub(i64::from(start.minute()).minutes());
-            }
-            Self::Hours(count) => {
-                let hour = moment.hour() - moment.hour() % i8::try_from(count).unwrap_or(1);
-                return date.at(hour, 0, 0, 0).to_zoned_datetime(moment.time_zone().clone());
-            }
-            Self::Day => date,
-            Self::Week => {
-                let since = Weekday::Monday.until(date.weekday());
-                date.checked_sub(i64::from(since).days())?
-            }
-            Self::Month => date.first_of_month(),
-            Self::Quarter => Date::new(date.year(), (date.month() - 1) / 3 * 3 + 1, 1)?,
-            Self::Year => date.first_of_year(),
-        };
-        date.to_zoned_datetime(moment.time_zone().clone())
-    }
-
-    fn next(self, start: &ZonedDateTime) -> Result<ZonedDateTime, jiff::Error> {
-        let span: Span = match self {
-            Self::Minutes(count) => return start.checked_add(i64::from(count).minutes()),
-            Self::Hours(1) => return start.checked_add(1.hour()),
-            Self::Hours(count) => {
-                let next = start.datetime().checked_add(i64::from(count).hours())?;
-                let midnight = start.date().checked_add(1.day())?.at(0, 0, 0, 0);
-                return next.min(midnight).to_zoned_datetime(start.time_zone().clone());
-            }
-            Self::Day => 1.day(),
-            Self::Week => 1.week(),
-            Self::Month => 1.month(),
-            Self::Quarter => 3.months(),
-            Self::Year => 1.year(),
-        };
-        start.date().checked_add(span)?.to_zoned_datetime(start.time_zone().clone())
-    }
 }
 
 /// A part of time: `from` inclusive, `to` exclusive.
@@ -194,21 +141,12 @@ impl Buckets {
         if range.length() / interval.typical() > 2 * i64::try_from(MOST).unwrap_or(i64::MAX) {
             return Err(TooMany);
         }
-        let mut starts = Vec::new();
-        let moment = |millis| Timestamp::from_millisecond(millis).map(|time| time.to_zoned_datetime(zone.clone()));
-        let Ok(mut start) = moment(range.from).and_then(|from| interval.start(&from)) else { return Err(TooMany) };
-        while start.timestamp().as_millisecond() < range.to {
-            let millis = start.timestamp().as_millisecond();
-            // Where clocks are put back, two starts by the clock can be one moment.
-            if starts.last().is_none_or(|last| *last < millis) {
-                starts.push(millis);
-            }
-            if starts.len() > MOST {
-                return Err(TooMany);
-            }
-            let Ok(next) = interval.next(&start) else { break };
-            // Where they are put forward, the time that a bucket would start at may not exist.
-            start = if next > start { next } else { start.checked_add(1.hour()).map_err(|_| TooMany)? };
+        let starts: Vec<EpochMillis> = local_clock::starts(interval, zone, range.from)
+            .take_while(|start| *start < range.to)
+            .take(MOST + 1)
+            .collect();
+        if starts.is_empty() || starts.len() > MOST {
+            return Err(TooMany);
         }
         Ok(Self { starts, range })
     }
@@ -220,43 +158,49 @@ impl Buckets {
     }
 }
 
-/// A period by its name, up to now. It begins with a whole minute, from three days on with a whole hour of UTC: a part of a
-/// stored bucket would have to be read from events.
+/// A period by its name, up to now. One that is named after the calendar begins at midnight by the zone's clock. One that is
+/// a length begins with a whole minute, from three days on with a whole hour of UTC: a part of a stored bucket would have to be
+/// read from events.
 #[must_use]
 pub fn period(text: &str, now: EpochMillis, zone: &TimeZone) -> Option<Range> {
-    let now = Timestamp::from_millisecond(now).ok()?.to_zoned_datetime(zone.clone());
-    let start_of = |interval: Interval| interval.start(&now).ok();
-    let (from, to) = match text {
-        "today" => (start_of(Interval::Day)?, now),
+    let since = |interval| local_clock::start(interval, zone, now);
+    let range = match text {
+        "today" => Range { from: since(Interval::Day)?, to: now },
         "yesterday" => {
-            let today = start_of(Interval::Day)?;
-            (today.yesterday().ok()?.start_of_day().ok()?, today)
+            let today = since(Interval::Day)?;
+            Range { from: local_clock::start(Interval::Day, zone, today - 1)?, to: today }
         }
-        "wtd" => (start_of(Interval::Week)?, now),
-        "mtd" => (start_of(Interval::Month)?, now),
-        "qtd" => (start_of(Interval::Quarter)?, now),
-        "ytd" => (start_of(Interval::Year)?, now),
-        _ => {
-            let digits = text.len() - text.trim_start_matches(|character: char| character.is_ascii_digit()).len();
-            let (count, unit) = text.split_at(digits);
-            let count: i64 = count.parse().ok().filter(|count| (1..=100_000).contains(count))?;
-            let from = match unit {
-                // Days are those of the calendar: `7d` begins at the time of day at which it ends, whatever clocks did.
-                "m" => now.checked_sub(Span::new().try_minutes(count).ok()?),
-                "h" => now.checked_sub(Span::new().try_hours(count).ok()?),
-                "d" => now.checked_sub(Span::new().try_days(count).ok()?),
-                "w" => now.checked_sub(Span::new().try_weeks(count).ok()?),
-                "mo" => now.checked_sub(Span::new().try_months(count).ok()?),
-                "y" => now.checked_sub(Span::new().try_years(count).ok()?),
-                _ => return None,
-            };
-            (from.ok()?, now)
-        }
+        "wtd" => Range { from: since(Interval::Week)?, to: now },
+        "mtd" => Range { from: since(Interval::Month)?, to: now },
+        "qtd" => Range { from: since(Interval::Quarter)?, to: now },
+        "ytd" => Range { from: since(Interval::Year)?, to: now },
+        _ => length_up_to(text, now, zone)?,
     };
-    let (from, to) = (from.timestamp().as_millisecond(), to.timestamp().as_millisecond());
-    let whole = if to - from < 3 * DAY { MINUTE } else { HOUR };
-    let range = Range { from: from.div_euclid(whole) * whole, to };
     (range.from < range.to).then_some(range)
+}
+
+/// `24h`, `7d` and the like.
+fn length_up_to(text: &str, now: EpochMillis, zone: &TimeZone) -> Option<Range> {
+    let digits = text.len() - text.trim_start_matches(|character: char| character.is_ascii_digit()).len();
+    let (count, unit) = text.split_at(digits);
+    let count: i64 = count.parse().ok().filter(|count| (1..=100_000).contains(count))?;
+    // Days are those of the calendar: `7d` begins at the time of day at which it ends, whatever clocks did.
+    let length = match unit {
+        "m" => Span::new().try_minutes(count),
+        "h" => Span::new().try_hours(count),
+        "d" => Span::new().try_days(count),
+        "w" => Span::new().try_weeks(count),
+        "mo" => Span::new().try_months(count),
+        "y" => Span::new().try_years(count),
+        _ => return None,
+    };
+    let from = zoned(now, zone)?.checked_sub(length.ok()?).ok()?.timestamp().as_millisecond();
+    let whole = if now - from < 3 * DAY { MINUTE } else { HOUR };
+    Some(Range { from: from.div_euclid(whole) * whole, to: now })
+}
+
+fn zoned(millis: EpochMillis, zone: &TimeZone) -> Option<ZonedDateTime> {
+    Timestamp::from_millisecond(millis).ok().map(|time| time.to_zoned_datetime(zone.clone()))
 }
 
 /// What a range is compared to.
@@ -279,8 +223,7 @@ impl Compare {
     /// others by their length.
     #[must_use]
     pub fn of(self, range: Range, period: Option<&str>, zone: &TimeZone) -> Option<Range> {
-        let zoned = |millis| Timestamp::from_millisecond(millis).ok().map(|time| time.to_zoned_datetime(zone.clone()));
-        let (from, to) = (zoned(range.from)?, zoned(range.to)?);
+        let starts_day = |millis| local_clock::start(Interval::Day, zone, millis) == Some(millis);
         let back: Span = match (self, period) {
             (Self::PreviousYear, _) => 1.year(),
             (Self::PreviousPeriod, Some("today" | "yesterday")) => 1.day(),
@@ -288,19 +231,23 @@ impl Compare {
             (Self::PreviousPeriod, Some("mtd")) => 1.month(),
             (Self::PreviousPeriod, Some("qtd")) => 3.months(),
             (Self::PreviousPeriod, Some("ytd")) => 1.year(),
+            (Self::PreviousPeriod, _) if starts_day(range.from) && starts_day(range.to) => {
+                zoned(range.from, zone)?.date().until(zoned(range.to, zone)?.date()).ok()?
+            }
             (Self::PreviousPeriod, _) => {
-                let starts_day = |moment: &ZonedDateTime| moment.start_of_day().is_ok_and(|start| start == *moment);
-                if starts_day(&from) && starts_day(&to) {
-                    from.date().until(to.date()).ok()?
-                } else {
-                    let length = range.length();
-                    return Some(Range { from: range.from - length, to: range.from });
-                }
+                return Some(Range { from: range.from - range.length(), to: range.from });
             }
         };
-        let from = from.checked_sub(back).ok()?.timestamp().as_millisecond();
-        let to = to.checked_sub(back).ok()?.timestamp().as_millisecond();
-        (from < to).then_some(Range { from, to })
+        // The start of a day goes back to the start of a day, though it need not be at the same time by the clock.
+        let earlier = |millis| {
+            let moment = zoned(millis, zone)?;
+            if starts_day(millis) {
+                return local_clock::start_of_day(zone, moment.date().checked_sub(back).ok()?);
+            }
+            Some(moment.checked_sub(back).ok()?.timestamp().as_millisecond())
+        };
+        let before = Range { from: earlier(range.from)?, to: earlier(range.to)? };
+        (before.from < before.to).then_some(before)
     }
 }
 
@@ -315,7 +262,7 @@ pub fn zone(name: &str) -> Option<TimeZone> {
 pub fn moment(text: &str, zone: &TimeZone) -> Option<EpochMillis> {
     time::parse(text).or_else(|| {
         let date: Date = text.parse().ok().filter(|_| text.len() == 10)?;
-        Some(date.to_zoned_datetime(zone.clone()).ok()?.timestamp().as_millisecond())
+        local_clock::start_of_day(zone, date)
     })
 }
 
@@ -390,6 +337,55 @@ mod tests {
         for nonsense in ["", "7", "d", "0d", "7days", "-7d", "9999999d"] {
             assert_eq!(period(nonsense, now, &zone), None, "{nonsense}");
         }
+    }
+
+    #[test]
+    fn named_periods_begin_at_midnight_of_their_zone_and_so_does_what_they_compare_with() {
+        // Chatham is 45 minutes off the hours, and 30 of November is a Monday.
+        for (name, now) in [
+            ("Asia/Kolkata", "2026-11-30T09:30:00Z"),
+            ("Asia/Kathmandu", "2026-11-30T09:30:00Z"),
+            ("Australia/Lord_Howe", "2026-10-05T09:30:00Z"),
+            ("Pacific/Chatham", "2026-10-05T09:30:00Z"),
+            ("America/St_Johns", "2026-03-09T09:30:00Z"),
+            // Midnight of 29 March does not exist there.
+            ("Asia/Beirut", "2026-03-29T09:30:00Z"),
+            ("Asia/Beirut", "2026-03-30T09:30:00Z"),
+            // Midnight of 1 November comes twice.
+            ("America/Havana", "2026-11-01T09:30:00Z"),
+        ] {
+            let zone = zone(name).expect("is a zone");
+            let is_midnight =
+                |millis| local_clock::start(Interval::Day, &zone, millis) == Some(millis) && millis % MINUTE == 0;
+            for named in ["today", "yesterday", "wtd", "mtd", "qtd", "ytd"] {
+                let range = period(named, millis(now), &zone).expect("is a period");
+                assert!(is_midnight(range.from), "{named} in {name}: {}", time::format(range.from));
+                for compare in [Compare::PreviousPeriod, Compare::PreviousYear] {
+                    let before = compare.of(range, Some(named), &zone).expect("exists");
+                    assert!(is_midnight(before.from), "before {named} in {name}: {}", time::format(before.from));
+                }
+            }
+        }
+        let kolkata = zone("Asia/Kolkata").expect("is a zone");
+        let november = period("mtd", millis("2026-11-24T09:30:00Z"), &kolkata).expect("is a period");
+        assert_eq!(time::format(november.from), "2026-10-31T18:30:00.000Z");
+        let october = Compare::PreviousPeriod.of(november, Some("mtd"), &kolkata).expect("exists");
+        assert_eq!(time::format(october.from), "2026-09-30T18:30:00.000Z");
+    }
+
+    #[test]
+    fn buckets_of_several_hours_keep_to_the_clock_after_it_goes_forward() {
+        let wanted = ["23:00", "01:00", "02:00", "04:00", "06:00", "08:00", "10:00"];
+        let hours = starts("2026-03-28T23:00:00Z", "2026-03-29T11:00:00Z", Interval::Hours(2), "Europe/Berlin");
+        assert_eq!(hours.iter().map(|start| &start[11..16]).collect::<Vec<_>>(), wanted);
+        let from_noon = starts("2026-03-29T10:00:00Z", "2026-03-29T14:00:00Z", Interval::Hours(2), "Europe/Berlin");
+        assert_eq!(from_noon, ["2026-03-29T10:00:00.000Z", "2026-03-29T12:00:00.000Z"]);
+        let hours = starts("2026-10-03T14:00:00Z", "2026-10-03T18:00:00Z", Interval::Hours(1), "Australia/Lord_Howe");
+        // From +10:30 to +11:00 at 15:30 UTC.
+        assert_eq!(
+            hours.iter().map(|start| &start[11..16]).collect::<Vec<_>>(),
+            ["13:30", "14:30", "15:30", "16:00", "17:00"]
+        );
     }
 
     #[test]

@@ -16,8 +16,33 @@ pub struct BuiltIn {
 /// What built-in metrics are often split by.
 pub const DIMENSIONS: [&str; 4] = ["campaignId", "groupId", "senderId", "variantId"];
 
-/// Sampled values belong to an object, which tells samples of different objects apart.
-pub const OBJECTS: [(&str, &str); 2] = [("post_stats_sampled", "postId"), ("group_stats_sampled", "groupId")];
+/// Sampled values belong to an object, and these properties together tell objects apart. Telegram numbers the messages of
+/// each chat by themselves.
+pub const OBJECTS: [(&str, &[&str]); 2] =
+    [("post_stats_sampled", &["groupId", "postId"]), ("group_stats_sampled", &["groupId"])];
+
+/// Numbers of built-in events that are no amounts of money, whatever properties else an account sends with them.
+const NO_AMOUNTS: [(&str, &[&str]); 8] = [
+    ("message_sent", &["charactersCount", "latencyMs"]),
+    ("message_failed", &["retryAfterS", "attempt"]),
+    ("reply_received", &["sentiment"]),
+    ("post_stats_sampled", &["views", "forwards", "reactions", "replies", "ageMinutes"]),
+    ("member_left", &["daysSinceJoin"]),
+    ("group_stats_sampled", &["members", "online", "slowmodeS"]),
+    ("sender_flood_wait", &["waitS"]),
+    ("campaign_completed", &["targets", "sent", "failed", "durationS"]),
+];
+
+/// Whether the numbers of an event's property may be amounts of money.
+pub(super) fn may_be_amount(event_name: &str, property: &str) -> bool {
+    !NO_AMOUNTS.iter().any(|(event, properties)| *event == event_name && properties.contains(&property))
+}
+
+/// What tells the objects of an event's samples apart; nothing if they are all of one.
+pub(super) fn objects(event_name: &str) -> Vec<String> {
+    let found = OBJECTS.iter().find(|(event, _)| *event == event_name);
+    found.into_iter().flat_map(|(_, objects)| *objects).map(|object| (*object).to_owned()).collect()
+}
 
 const fn metric(
     id: &'static str,
@@ -110,7 +135,7 @@ pub const METRICS: [BuiltIn; 18] = [
         "Cost per thousand views",
         "currency",
         "1000 * sum(cost_recorded.amount) / last(post_stats_sampled.views)",
-        "Cost of a thousand views. Amounts are added as they are: filter by currency where there are several.",
+        "Cost of a thousand views, in one currency.",
     ),
     metric("cpc", "Cost per click", "currency", "sum(cost_recorded.amount) / link_clicked", "Cost of a click."),
     metric("cps", "Cost per subscriber", "currency", "sum(cost_recorded.amount) / member_joined", "Cost of a join."),

@@ -22,16 +22,17 @@ impl Grain {
     /// Longest first.
     pub const ALL: [Self; 5] = [Self::Day, Self::Hour, Self::Quarter, Self::Minute, Self::Tick];
 
-    /// The lengths of the buckets that an event of this time changes first, at that time; what changes with them is known
-    /// once they are computed. Each is noted for longer than [`Kept`] says, so that clocks may differ.
+    /// The lengths of the buckets that an event of this time changes, at that time: those that are computed from events, and
+    /// the longer ones that live as long as events do. So what is lacking stays known if the short ones are forgotten before
+    /// anybody has computed them. Each is noted for longer than [`Kept`] says, so that clocks may differ.
     #[must_use]
     pub const fn changed_by(timestamp: EpochMillis, now: EpochMillis) -> &'static [Self] {
         if timestamp >= now - TICKS_NOTED {
-            &[Self::Tick, Self::Minute]
+            &[Self::Tick, Self::Minute, Self::Quarter, Self::Hour, Self::Day]
         } else if timestamp >= Kept::at(now).short_since - Self::Day.length() {
-            &[Self::Minute]
+            &[Self::Minute, Self::Quarter, Self::Hour, Self::Day]
         } else {
-            &[Self::Quarter, Self::Hour]
+            &[Self::Quarter, Self::Hour, Self::Day]
         }
     }
 
@@ -269,17 +270,31 @@ mod tests {
     }
 
     #[test]
-    fn late_events_change_what_is_computed_from_events() {
+    fn events_change_what_is_computed_from_them_and_all_that_is_longer() {
         let now = NOON;
         for minutes in [0, 60, 3 * 1_440, 4 * 1_440, 5 * 1_440, 30 * 1_440] {
             let timestamp = now - minutes * MINUTE;
-            // Whoever computes may have a clock that is ahead.
-            for seen in [now, now + 20 * 3_600_000] {
-                for grain in Grain::changed_by(timestamp, now) {
+            let changed = Grain::changed_by(timestamp, now);
+            for grain in Grain::ALL {
+                let is_longer = changed.iter().any(|shorter| shorter.longer().any(|longer| longer == grain));
+                assert!(!is_longer || changed.contains(&grain), "{grain:?} {minutes} minutes ago");
+                // Whoever computes may have a clock that is ahead.
+                for seen in [now, now + 20 * 3_600_000] {
+                    let kept = Kept::at(seen);
                     let start = grain.floor(timestamp);
-                    assert!(Kept::at(seen).made_of(*grain, start).is_none(), "{grain:?} {minutes} minutes ago");
+                    let is_kept = start >= kept.since(grain, 0);
+                    let is_first = kept.made_of(grain, start).is_none();
+                    assert!(!is_kept || !is_first || changed.contains(&grain), "{grain:?} {minutes} minutes ago");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_is_lacking_stays_known_as_long_as_events_live() {
+        for minutes in [0, 59, 61, 5_000, 50_000] {
+            let changed = Grain::changed_by(NOON - minutes * MINUTE, NOON);
+            assert!([Grain::Quarter, Grain::Hour, Grain::Day].iter().all(|grain| changed.contains(grain)));
         }
     }
 

@@ -3,7 +3,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{syntax::Function, token};
+use super::{
+    path::{self, check_path},
+    syntax::Function,
+    token,
+};
 use crate::event::pointer_segment;
 
 /// Characters of a name, and of a unit.
@@ -84,18 +88,16 @@ impl Problem {
 }
 
 impl Definition {
-    /// Reads a definition from the body of a request.
+    /// Reads a definition from the body of a request, which may hold fields of these other names `beside` it.
     ///
     /// # Errors
     /// Names every field that is missing, unknown or makes no sense.
-    pub fn from_json(body: &Map<String, Value>) -> Result<Self, Vec<Problem>> {
+    pub fn from_json(body: &Map<String, Value>, beside: &[&str]) -> Result<Self, Vec<Problem>> {
         const FIELDS: [&str; 8] =
             ["name", "type", "formula", "unit", "aggregation", "filters", "dimensions", "description"];
         let mut fields = Fields { body, problems: Vec::new() };
-        for name in body.keys().filter(|name| !FIELDS.contains(&name.as_str())) {
-            let detail = format!("is not one of {}", FIELDS.join(", "));
-            fields.refuse(&format!("/{}", pointer_segment(name)), "unknown_field", detail);
-        }
+        let known = [&FIELDS, beside].concat();
+        fields.problems.extend(body.keys().filter_map(|name| unknown_field(name, &known)));
         let name = fields.text("name", NAME_CHARS).map(|name| name.trim().to_owned());
         if name.as_deref().is_none_or(str::is_empty) && fields.has_no_problem("/name") {
             fields.refuse("/name", "required", "a metric needs a name");
@@ -109,7 +111,7 @@ impl Definition {
         let unit = fields.text("unit", NAME_CHARS).unwrap_or_default();
         let description = fields.text("description", DESCRIPTION_CHARS).unwrap_or_default();
         let filters = fields.texts("filters", FILTERS, token::LONGEST);
-        let dimensions = fields.texts("dimensions", DIMENSIONS, NAME_CHARS);
+        let dimensions = fields.texts("dimensions", DIMENSIONS, path::LONGEST);
         for (at, dimension) in dimensions.iter().enumerate() {
             if let Err(detail) = check_path(dimension) {
                 fields.refuse(&format!("/dimensions/{at}"), "invalid_name", detail);
@@ -126,21 +128,20 @@ impl Definition {
     }
 }
 
-/// Whether this can name a property: any characters but control characters, dots between parts that are not empty.
-///
-/// # Errors
-/// Says what is wrong.
-pub fn check_path(path: &str) -> Result<(), String> {
-    if path.is_empty() || path.chars().count() > crate::event::limits::NAME_CHARS {
-        return Err(format!("a property's name has 1 to {} characters", crate::event::limits::NAME_CHARS));
+/// Refuses a field of a body if its name is none of these.
+#[must_use]
+pub fn unknown_field(name: &str, known: &[&str]) -> Option<Problem> {
+    if known.contains(&name) {
+        return None;
     }
-    if path.chars().any(char::is_control) || path.split('.').any(str::is_empty) {
-        return Err("a property's name has no control characters, and no empty part between dots".to_owned());
-    }
-    if path.starts_with('$') && !super::FIELDS.contains(&path) {
-        return Err(format!("of the event's own fields there are {}", super::FIELDS.join(", ")));
-    }
-    Ok(())
+    let likeness = |known: &str| strsim::jaro_winkler(&name.to_lowercase(), &known.to_lowercase());
+    let nearest = known.iter().map(|known| (likeness(known), *known)).max_by(|one, other| one.0.total_cmp(&other.0));
+    let meant = match nearest {
+        Some((likeness, nearest)) if likeness > 0.75 => format!("did you mean {nearest}? "),
+        _ => String::new(),
+    };
+    let detail = format!("{meant}The fields are {}", known.join(", "));
+    Some(Problem::new(format!("/{}", pointer_segment(name)), "unknown_field", detail))
 }
 
 struct Fields<'b> {
@@ -234,5 +235,29 @@ impl Fields<'_> {
                 Aggregation(function)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refused(body: &Value, beside: &[&str]) -> Vec<Problem> {
+        Definition::from_json(body.as_object().expect("is an object"), beside).expect_err("refused")
+    }
+
+    #[test]
+    fn unknown_fields_are_refused_with_the_nearest_name() {
+        let body = json!({"name": "a", "type": "gauge", "formula": "sent", "dimension": ["a"], "colour": 1});
+        let problems = refused(&body, &["metricId"]);
+        let found: Vec<_> = problems.iter().map(|one| (one.pointer.as_str(), one.code)).collect();
+        assert_eq!(found, [("/colour", "unknown_field"), ("/dimension", "unknown_field")]);
+        assert!(problems[1].detail.starts_with("did you mean dimensions?"), "{}", problems[1].detail);
+        assert!(problems[0].detail.starts_with("The fields are name, type"), "{}", problems[0].detail);
+        let problems =
+            refused(&json!({"name": "a", "type": "gauge", "formula": "sent", "metricID": "a"}), &["metricId"]);
+        assert!(problems[0].detail.starts_with("did you mean metricId?"), "{}", problems[0].detail);
     }
 }

@@ -1,10 +1,15 @@
-//! Conditions on the properties of an event: what stands in braces behind a name, in `filter`, and in a metric's
-//! `filters`.
+//! Conditions on the properties of an event: the one filter language. It stands in braces behind a name, in `filter`, in a
+//! metric's `filters` and in live subscriptions, and `property.NAME[OP]=VALUE` of a search is read into it too.
 //!
-//! A property's *text* is the string itself, a number as JSON writes it, `true` or `false`; lists, objects and what is not
-//! there have none. Equality goes by the text, so that an id counts the same whether it was sent as `7` or `"7"`.
+//! A property's *text* is the string itself, a number as [`Number`] writes it, `true` or `false`. A list meets a test if one of
+//! its elements does; lists and objects within a list have no text. Equality goes by the text, so that an id counts the same
+//! whether it was sent as `7` or `"7"`; numbers are also equal by value.
+//!
+//! [`super::meets`] evaluates a filter in memory; the event store has the same as SQL, and a test holds the two together.
 
 use serde::{Deserialize, Serialize};
+
+use crate::number::Number;
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -26,9 +31,9 @@ pub enum Test {
     In(Vec<Literal>),
     /// Numbers by value, against a number; texts by their bytes, against a text.
     Compare(Comparison, Literal),
-    /// The text holds this one; upper and lower case are the same.
+    /// The text holds this one; [case](crate::text::fold) does not count.
     Contains(String),
-    /// There is a value: a text, a number, a flag or a list. An object is not one, the values within are.
+    /// There is a value: a text, a number, a flag, a list or an object, even an empty one. Null is none.
     Exists,
 }
 
@@ -41,22 +46,55 @@ pub enum Comparison {
     GreaterOrEqual,
 }
 
+impl Comparison {
+    /// Whether it holds for two values that are ordered so.
+    #[must_use]
+    pub const fn holds(self, order: std::cmp::Ordering) -> bool {
+        match self {
+            Self::Less => order.is_lt(),
+            Self::LessOrEqual => order.is_le(),
+            Self::Greater => order.is_gt(),
+            Self::GreaterOrEqual => order.is_ge(),
+        }
+    }
+}
+
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Literal {
     Text(String),
-    Number(f64),
+    /// The number, and the text that reads like it.
+    Number(Number),
+    /// The number only: a text that reads like it is not meant.
+    Amount(Number),
     Flag(bool),
 }
 
 impl Literal {
-    /// As the text of a property that has this value.
+    /// The text of a property that has this value; none if no text is meant.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub fn text(&self) -> Option<String> {
         match self {
-            Self::Text(text) => text.clone(),
-            Self::Number(number) => crate::event::canonical_number(*number),
-            Self::Flag(flag) => flag.to_string(),
+            Self::Text(text) => Some(text.clone()),
+            Self::Number(number) => Some(number.to_string()),
+            Self::Amount(_) => None,
+            Self::Flag(flag) => Some(flag.to_string()),
+        }
+    }
+
+    #[must_use]
+    pub const fn number(&self) -> Option<Number> {
+        match self {
+            Self::Number(number) | Self::Amount(number) => Some(*number),
+            Self::Text(_) | Self::Flag(_) => None,
+        }
+    }
+
+    /// Whether a property of this value can be told by its text.
+    const fn has_one_text(&self) -> bool {
+        match self {
+            Self::Text(_) | Self::Flag(_) | Self::Number(Number::Integer(_)) => true,
+            Self::Number(Number::Double(_)) | Self::Amount(_) => false,
         }
     }
 }
@@ -112,16 +150,6 @@ impl Filter {
             Self::Not(part) => part.size(),
             Self::Test { test: Test::In(values), .. } => values.len(),
             Self::Test { .. } => 1,
-        }
-    }
-}
-
-impl Literal {
-    /// Whether a property of this value is written in one way only: integers are, fractions may differ in their exponent.
-    fn has_one_text(&self) -> bool {
-        match self {
-            Self::Text(_) | Self::Flag(_) => true,
-            Self::Number(number) => number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0,
         }
     }
 }

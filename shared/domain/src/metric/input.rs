@@ -3,19 +3,53 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{filter::Filter, syntax::Function};
+use super::{
+    builtin,
+    filter::{Filter, Test},
+    syntax::Function,
+};
+
+/// The property that says what money an event's amounts are in.
+pub const CURRENCY: &str = "currency";
 
 /// An aggregation of the events of one name.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", from = "StoredInput")]
 pub struct Input {
     pub event_name: String,
     pub function: Function,
     /// None for a count.
     pub property: Option<String>,
-    /// For `first` and `last`: the property that tells objects apart, whose values are added up.
-    pub object: Option<String>,
+    /// For `first` and `last`: the properties that together tell objects apart, whose values are added up. In order.
+    pub objects: Vec<String>,
     pub filter: Filter,
+}
+
+/// An input as metrics are stored with it, those of earlier versions included.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StoredInput {
+    event_name: String,
+    function: Function,
+    property: Option<String>,
+    #[serde(default)]
+    objects: Vec<String>,
+    /// What told objects apart while it was one property.
+    object: Option<String>,
+    filter: Filter,
+}
+
+impl From<StoredInput> for Input {
+    fn from(stored: StoredInput) -> Self {
+        let StoredInput { event_name, function, property, objects, object, filter } = stored;
+        let objects = match object {
+            // Nobody had to write this: it stood for a post, whose id is that of its message within one chat.
+            Some(object) if event_name == "post_stats_sampled" && object == "postId" => builtin::objects(&event_name),
+            Some(object) => vec![object],
+            None => objects,
+        };
+        Self { event_name, function, property, objects, filter }
+    }
 }
 
 /// What is kept of events so that inputs can be read from it: parts of it merge without loss, whatever they were split by.
@@ -36,21 +70,39 @@ pub enum Of {
     Distribution(String),
     /// Which texts, by hash.
     Uniques(String),
+    /// How many numbers of this property have a [currency](CURRENCY) beside them, and the smallest and the largest hash of
+    /// their currencies: if the two are equal, there is one currency.
+    Currencies(String),
     /// The earliest number of each object.
-    First { property: String, object: Option<String> },
+    First { property: String, objects: Vec<String> },
     /// The latest number of each object.
-    Last { property: String, object: Option<String> },
+    Last { property: String, objects: Vec<String> },
 }
 
 impl Of {
     /// Whether what is told of some events and of others tells what is of all: [`State::add`].
     #[must_use]
     pub const fn adds_up(&self) -> bool {
-        matches!(self, Self::Events | Self::Numbers(_) | Self::Distribution(_))
+        matches!(self, Self::Events | Self::Numbers(_) | Self::Distribution(_) | Self::Currencies(_))
     }
 }
 
 impl Input {
+    /// All that is kept of events for this input: its measure, and that of its currencies.
+    pub fn measures(&self) -> impl Iterator<Item = Measure> {
+        [self.measure()].into_iter().chain(self.currencies())
+    }
+
+    /// Tells whether its amounts are of one currency; none if it takes no amounts, or its own filter names the currency.
+    #[must_use]
+    pub fn currencies(&self) -> Option<Measure> {
+        let takes_numbers = !matches!(self.function, Function::Count | Function::Unique);
+        let property = self.property.as_ref().filter(|_| takes_numbers)?;
+        let is_told = names_one_currency(&self.filter) || !builtin::may_be_amount(&self.event_name, property);
+        let of = Of::Currencies(property.clone());
+        (!is_told).then(|| Measure { event_name: self.event_name.clone(), filter: self.filter.clone(), of })
+    }
+
     #[must_use]
     pub fn measure(&self) -> Measure {
         let property = || self.property.clone().unwrap_or_default();
@@ -59,8 +111,8 @@ impl Input {
             Function::Sum | Function::Average | Function::Smallest | Function::Largest => Of::Numbers(property()),
             Function::Percentile(_) => Of::Distribution(property()),
             Function::Unique => Of::Uniques(property()),
-            Function::First => Of::First { property: property(), object: self.object.clone() },
-            Function::Last => Of::Last { property: property(), object: self.object.clone() },
+            Function::First => Of::First { property: property(), objects: self.objects.clone() },
+            Function::Last => Of::Last { property: property(), objects: self.objects.clone() },
         };
         Measure { event_name: self.event_name.clone(), filter: self.filter.clone(), of }
     }
@@ -79,6 +131,15 @@ impl Input {
     }
 }
 
+/// Whether all events that meet a filter have the same currency.
+fn names_one_currency(filter: &Filter) -> bool {
+    match filter {
+        Filter::All(parts) => parts.iter().any(names_one_currency),
+        Filter::Test { path, test: Test::In(values) } => path == CURRENCY && values.len() == 1,
+        Filter::Any(_) | Filter::Not(_) | Filter::Test { .. } => false,
+    }
+}
+
 /// A measure split by dimensions: what one set of rollups holds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Series {
@@ -88,11 +149,14 @@ pub struct Series {
 }
 
 impl Series {
+    /// What rollups hold of a series. Another version has other names in the tables, so that all is computed anew.
+    const VERSION: u8 = 2;
+
     /// Names it in the tables: the start of a hash over all that it is.
     #[must_use]
     pub fn id(&self) -> u64 {
         // Structs of strings and numbers always serialise.
-        let text = serde_json::to_vec(self).unwrap_or_default();
+        let text = serde_json::to_vec(&(Self::VERSION, self)).unwrap_or_default();
         let hash = Sha256::digest(&text);
         hash.iter().take(8).fold(0, |id, byte| id << 8 | u64::from(*byte))
     }
@@ -143,6 +207,8 @@ pub enum Reason {
     NoValues,
     /// Larger than numbers can be.
     Overflow,
+    /// Amounts of several currencies would be added.
+    SeveralCurrencies,
 }
 
 impl Reason {
@@ -152,6 +218,7 @@ impl Reason {
             Self::ZeroDenominator => "zero_denominator",
             Self::NoValues => "no_values",
             Self::Overflow => "overflow",
+            Self::SeveralCurrencies => "several_currencies",
         }
     }
 }
@@ -172,6 +239,66 @@ impl Function {
             Self::Largest => any(state.high),
             Self::First | Self::Last => any(state.sum),
             Self::Percentile(share) => super::sketch::percentile(&state.bins, share).ok_or(Reason::NoValues),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn stored(event_name: &str, told_apart: &serde_json::Value) -> Input {
+        let mut input =
+            json!({"eventName": event_name, "function": "last", "property": "views", "filter": {"all": []}});
+        for (name, value) in told_apart.as_object().into_iter().flatten() {
+            input[name] = value.clone();
+        }
+        serde_json::from_value(input).expect("can be read")
+    }
+
+    #[test]
+    fn inputs_that_were_stored_with_one_property_that_tells_objects_apart_are_read() {
+        assert_eq!(stored("stock_counted", &json!({"object": "shelf"})).objects, ["shelf"]);
+        assert_eq!(stored("post_stats_sampled", &json!({"object": "groupId"})).objects, ["groupId"]);
+        assert_eq!(stored("stock_counted", &json!({"object": null})).objects, [""; 0]);
+        assert_eq!(stored("stock_counted", &json!({})).objects, [""; 0]);
+        let posts = stored("post_stats_sampled", &json!({"object": "postId"}));
+        assert_eq!(posts.objects, ["groupId", "postId"], "message ids are those of one chat");
+    }
+
+    #[test]
+    fn amounts_are_kept_with_their_currencies_unless_one_is_named() {
+        let currencies = |event_name: &str, function, property: Option<&str>, filter: &str| {
+            let filter = crate::metric::parse_filter(filter).expect("can be read");
+            let property = property.map(str::to_owned);
+            let input = Input { event_name: event_name.to_owned(), function, property, objects: Vec::new(), filter };
+            assert_eq!(input.measures().count(), 1 + usize::from(input.currencies().is_some()));
+            input.currencies().map(|measure| measure.of)
+        };
+        let of = |property: &str| Some(Of::Currencies(property.to_owned()));
+        assert_eq!(currencies("cost_recorded", Function::Sum, Some("amount"), "a = 1"), of("amount"));
+        assert_eq!(currencies("order_paid", Function::Percentile(95), Some("total"), "a = 1"), of("total"));
+        assert_eq!(currencies("message_sent", Function::Average, Some("price"), "a = 1"), of("price"));
+        assert_eq!(currencies("message_sent", Function::Average, Some("latencyMs"), "a = 1"), None);
+        assert_eq!(currencies("order_paid", Function::Unique, Some("total"), "a = 1"), None);
+        assert_eq!(currencies("order_paid", Function::Count, None, "a = 1"), None);
+        for filter in ["currency = USD", "a = 1 and (currency = 840, b = 2)"] {
+            assert_eq!(currencies("order_paid", Function::Sum, Some("total"), filter), None, "{filter}");
+        }
+        for filter in ["currency in (USD, EUR)", "currency != USD", "currency = USD or a = 1", "currency exists"] {
+            assert_eq!(currencies("order_paid", Function::Sum, Some("total"), filter), of("total"), "{filter}");
+        }
+    }
+
+    #[test]
+    fn inputs_are_read_as_they_were_written() {
+        for objects in [vec![], vec!["postId"], vec!["groupId", "postId"]] {
+            let objects: Vec<String> = objects.into_iter().map(str::to_owned).collect();
+            let input = Input { objects, ..stored("post_stats_sampled", &json!({})) };
+            let json = serde_json::to_value(&input).expect("can be written");
+            assert_eq!(serde_json::from_value::<Input>(json).expect("can be read"), input);
         }
     }
 }

@@ -11,7 +11,10 @@ mod definition;
 pub mod filter;
 mod graph;
 mod input;
+mod local_clock;
+mod meets;
 mod parser;
+mod path;
 mod query;
 mod resolve;
 pub mod sketch;
@@ -20,15 +23,14 @@ mod token;
 
 pub use answer::{Answer, Cell, Compiled, Key, Point, SeriesAnswer, assemble, rank, with_others};
 pub use coverage::{Freshness, Grain, Kept, Piece, cover};
-pub use definition::{Aggregation, DIMENSIONS, Definition, Kind, METRICS, Problem, check_path};
+pub use definition::{Aggregation, DIMENSIONS, Definition, Kind, METRICS, Problem, unknown_field};
 pub use filter::Filter;
 pub use graph::{Metric, Metrics, compile, dimension_sets};
-pub use input::{Input, Measure, Of, Reason, Series, State};
+pub use input::{CURRENCY, Input, Measure, Of, Reason, Series, State};
+pub use meets::{Filtered, meets};
 pub use parser::{DEEPEST, OPERATORS, parse_filter, parse_formula};
+pub use path::{FIELDS, check_path, check_property, path_of, property_of};
 pub use query::{Order, QUERIES, Query, QueryDraft, Ranking, read_filter};
-pub use resolve::{Meaningless, Resolved, ResolvedKind, Term, Vocabulary, check_kind, resolve};
+pub use resolve::{MOST_TESTS, Meaningless, Resolved, ResolvedKind, Term, Vocabulary, check_kind, resolve};
 pub use syntax::{Function, InputNode, Node, Operator, SyntaxError};
 pub use token::LONGEST;
-
-/// The event's own fields that formulas, filters and dimensions can read like properties.
-pub const FIELDS: [&str; 4] = ["$userId", "$sessionId", "$locale", "$eventType"];

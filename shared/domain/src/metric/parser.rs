@@ -4,21 +4,23 @@
 //! formula  = term { ("+" | "-") term }
 //! term     = factor { ("*" | "/") factor }
 //! factor   = "-" factor | number | "(" formula ")" | input
-//! input    = function "(" name [ "." path ] [ "{" filter "}" ] [ "by" path ] ")" | name [ "." path ] [ "{" filter "}" ]
+//! input    = function "(" name [ "." path ] [ "{" filter "}" ] [ "by" path { "," path } ] ")" | name [ "." path ] [ "{" filter "}" ]
 //! function = count | sum | avg | min | max | unique | first | last | p1 … p99
 //! filter   = all { "or" all };  all = not { ("and" | ",") not };  not = "not" not | "(" filter ")" | test
 //! test     = path [ ("=" | "!=" | "<" | "<=" | ">" | ">=" | "contains") value | [ "not" ] "in" "(" values ")" | "exists" ]
-//! value    = text in quotes | number | true | false | a word
+//! value    = text in quotes | number | true | false | a word;  `= null` is `not exists`, and `!= null` is `exists`
 //! ```
 //!
 //! A path on its own in a filter holds where the property is `true`. Names of events, metrics and properties that are not
-//! words stand in quotes.
+//! words stand in quotes, and so do properties whose names start with `$`.
 
 use super::{
     filter::{Comparison, Filter, Literal, Test},
+    path::{FIELDS, path_of},
     syntax::{Function, InputNode, Name, Node, Operator, SyntaxError},
     token::{Placed, Token, tokens},
 };
+use crate::{number::Number, text::nfc};
 
 /// Parentheses within parentheses.
 pub const DEEPEST: usize = 64;
@@ -53,16 +55,17 @@ pub fn parse_filter(text: &str) -> Result<Filter, SyntaxError> {
     }
 }
 
-struct Parser {
+struct Parser<'t> {
+    text: &'t str,
     tokens: Vec<Placed>,
     next: usize,
     depth: usize,
     operators: usize,
 }
 
-impl Parser {
-    fn new(text: &str) -> Result<Self, SyntaxError> {
-        Ok(Self { tokens: tokens(text)?, next: 0, depth: 0, operators: 0 })
+impl<'t> Parser<'t> {
+    fn new(text: &'t str) -> Result<Self, SyntaxError> {
+        Ok(Self { text, tokens: tokens(text)?, next: 0, depth: 0, operators: 0 })
     }
 
     fn token(&self) -> &Token {
@@ -175,7 +178,7 @@ impl Parser {
 
     fn factor(&mut self) -> Result<Node<InputNode>, SyntaxError> {
         match self.token().clone() {
-            Token::Number(number) => {
+            Token::Number(number, _) => {
                 self.advance();
                 Ok(Node::Number(number))
             }
@@ -205,10 +208,12 @@ impl Parser {
                 let opened = self.at();
                 self.advance();
                 let mut input = self.input(Some(function))?;
-                if self.take_word("by") {
-                    input.by = Some(self.path("the property that tells objects apart")?);
+                let mut goes_on = self.take_word("by");
+                while goes_on {
+                    input.by.push(self.path("a property that tells objects apart")?);
+                    goes_on = self.take(",");
                 }
-                self.close(")", opened, "`{`")?;
+                self.close(")", opened, if input.by.is_empty() { "`{`" } else { "`,`" })?;
                 Ok(Node::Input(input))
             }
             Token::Quoted(_) => Ok(Node::Input(self.input(None)?)),
@@ -233,11 +238,25 @@ impl Parser {
             }
             _ => None,
         };
-        Ok(InputNode { function, name: Name { text, quoted, at }, property, filter, by: None })
+        Ok(InputNode { function, name: Name { text, quoted, at }, property, filter, by: Vec::new() })
     }
 
-    /// Names with dots between them.
+    /// Names with dots between them. A word that starts with `$` is a field of the event, and stands alone.
     fn path(&mut self, what: &str) -> Result<String, SyntaxError> {
+        if let Token::Word(word) = self.token()
+            && word.starts_with('$')
+        {
+            let word = word.clone();
+            if !FIELDS.contains(&word.as_str()) {
+                let fields = FIELDS.join(", ");
+                let message = format!(
+                    "of the event's own fields there are {fields}; a property of this name goes in quotes: \"{word}\""
+                );
+                return Err(self.error("invalid_name", message));
+            }
+            self.advance();
+            return Ok(word);
+        }
         let mut path = String::new();
         loop {
             match self.token() {
@@ -247,7 +266,7 @@ impl Parser {
             }
             self.advance();
             if !self.take(".") {
-                return Ok(path);
+                return Ok(path_of(&nfc(&path)).into_owned());
             }
             path.push('.');
         }
@@ -303,9 +322,15 @@ impl Parser {
             return Ok(Filter::Test { path, test: Test::Compare(comparison, value) });
         }
         if self.take("=") {
+            if self.take_word("null") {
+                return Ok(Filter::Not(Box::new(Filter::Test { path, test: Test::Exists })));
+            }
             return Ok(Filter::Test { path, test: Test::In(vec![self.literal()?]) });
         }
         if self.take("!=") {
+            if self.take_word("null") {
+                return Ok(Filter::Test { path, test: Test::Exists });
+            }
             let test = Test::In(vec![self.literal()?]);
             return Ok(Filter::Not(Box::new(Filter::Test { path, test })));
         }
@@ -357,17 +382,55 @@ impl Parser {
     }
 
     fn literal(&mut self) -> Result<Literal, SyntaxError> {
+        let start = self.at();
         let minus = self.take("-");
         let literal = match self.token() {
-            Token::Number(number) => Literal::Number(if minus { -number } else { *number }),
+            Token::Number(number, text) => {
+                if text.len() > 1 && text.starts_with('0') && text.as_bytes()[1].is_ascii_digit() {
+                    let digits = text.trim_start_matches('0');
+                    let number = if digits.is_empty() { "0" } else { digits };
+                    let message = format!("write {number} for the number, or \"{text}\" for the text");
+                    return Err(self.error("invalid_number", message));
+                }
+                let sign = if minus { "-" } else { "" };
+                // `.5` and `5.` are no JSON.
+                let number = Number::parse(&format!("{sign}{text}"))
+                    .or_else(|| Number::from_f64(if minus { -number } else { *number }));
+                Literal::Number(number.ok_or_else(|| self.expected("a number"))?)
+            }
             _ if minus => return Err(self.expected("a number")),
-            Token::Quoted(text) => Literal::Text(text.clone()),
-            Token::Word(word) if word == "true" => Literal::Flag(true),
-            Token::Word(word) if word == "false" => Literal::Flag(false),
-            Token::Word(word) => Literal::Text(word.clone()),
+            Token::Quoted(text) => Literal::Text(nfc(text).into_owned()),
+            Token::Word(word) if word.eq_ignore_ascii_case("true") => Literal::Flag(true),
+            Token::Word(word) if word.eq_ignore_ascii_case("false") => Literal::Flag(false),
+            Token::Word(word) if word.eq_ignore_ascii_case("null") => {
+                return Err(
+                    self.error("syntax", "null is no value: write `= null` or `exists`, or \"null\" for the text")
+                );
+            }
+            Token::Word(word) => Literal::Text(nfc(word).into_owned()),
             _ => return Err(self.expected("a value: text in quotes, a number, true or false")),
         };
+        let is_quoted = matches!(self.token(), Token::Quoted(_));
         self.advance();
+        if !is_quoted {
+            self.refuse_rest_of_word(start)?;
+        }
         Ok(literal)
+    }
+
+    /// A value such as `g-7` or `2026-11-24` was meant as one text.
+    fn refuse_rest_of_word(&self, start: usize) -> Result<(), SyntaxError> {
+        let is_rest =
+            matches!(self.token(), Token::Sign("-" | "+" | "*" | "/" | ".") | Token::Number(..) | Token::Word(_));
+        let word: String = self
+            .text
+            .chars()
+            .skip(start)
+            .take_while(|character| !character.is_whitespace() && !"()[]{},\"'`<>=!".contains(*character))
+            .collect();
+        if !is_rest || self.at() >= start + word.chars().count() {
+            return Ok(());
+        }
+        Err(SyntaxError::new(start, "syntax", format!("put it in quotes: \"{word}\"")))
     }
 }

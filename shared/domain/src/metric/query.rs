@@ -5,18 +5,26 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     buckets::{self, Buckets, Compare, INTERVALS, Interval, PERIODS, Range, moment, period, zone},
-    definition::{DIMENSIONS, check_path},
+    definition::DIMENSIONS,
     filter::Filter,
     parser::parse_filter,
+    path::check_path,
     resolve::MOST_TESTS,
 };
-use crate::{search::ParameterError, time, time::EpochMillis};
+use crate::{
+    search::{self, ParameterError},
+    time,
+    time::EpochMillis,
+};
 
 /// Groups in an answer unless told otherwise, and at most.
 const GROUPS: usize = 10;
 const MOST_GROUPS: usize = 100;
-/// Groups times buckets.
+/// Points of an answer: formulas times groups times buckets, those to compare with included. Of the 6 MB that a function's
+/// answer may have, each takes 90 bytes at most.
 const MOST_POINTS: usize = 50_000;
+/// Characters of a currency's name.
+const CURRENCY_CHARS: usize = 32;
 
 /// Which groups come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +55,8 @@ pub struct Query {
     /// The range to compare with, cut in the same way.
     pub compare: Option<(Compare, Buckets)>,
     pub ranking: Ranking,
+    /// The currency that amounts are taken in; none for the only one there is.
+    pub currency: Option<String>,
     /// Whether the range was cut where retention ends, or the one to compare with was left out for it.
     pub clipped: bool,
 }
@@ -68,12 +78,14 @@ pub struct QueryDraft {
     pub compare: Option<String>,
     pub limit: Option<String>,
     pub order_by: Option<String>,
+    pub currency: Option<String>,
 }
 
 impl QueryDraft {
     /// The names of its parts, as parameters and as fields.
-    pub const NAMES: [&str; 10] =
-        ["from", "to", "period", "interval", "timezone", "groupBy", "filter", "compare", "limit", "orderBy"];
+    pub const NAMES: [&str; 11] = [
+        "from", "to", "period", "interval", "timezone", "groupBy", "filter", "compare", "limit", "orderBy", "currency",
+    ];
 
     /// Takes in one part by its name; false if there is none of this name.
     pub fn set(&mut self, name: &str, value: &str) -> bool {
@@ -87,9 +99,9 @@ impl QueryDraft {
             "compare" => &mut self.compare,
             "limit" => &mut self.limit,
             "orderBy" => &mut self.order_by,
+            "currency" => &mut self.currency,
             "groupBy" => {
-                let parts = value.split(',').map(str::trim).filter(|part| !part.is_empty());
-                self.group_by.extend(parts.map(str::to_owned));
+                self.group_by.extend(search::list(value).map(search::Item::into_path));
                 return true;
             }
             _ => return false,
@@ -98,11 +110,24 @@ impl QueryDraft {
         true
     }
 
-    /// Checks the question. `now` and how many days events are kept bound its time.
+    /// Checks the question, asked of one formula. `now` and how many days events are kept bound its time.
     ///
     /// # Errors
     /// Names each part that makes no sense, and what would.
     pub fn settle(self, now: EpochMillis, retention_days: i64) -> Result<Query, Vec<ParameterError>> {
+        self.settle_of(1, now, retention_days)
+    }
+
+    /// The same, asked of several formulas at once.
+    ///
+    /// # Errors
+    /// As [`QueryDraft::settle`].
+    pub fn settle_of(
+        self,
+        formulas: usize,
+        now: EpochMillis,
+        retention_days: i64,
+    ) -> Result<Query, Vec<ParameterError>> {
         let mut reader = Reader { errors: Vec::new() };
         let zone_name = self.timezone.clone().unwrap_or_else(|| "UTC".to_owned());
         let zone = zone(&zone_name).unwrap_or_else(|| {
@@ -119,6 +144,7 @@ impl QueryDraft {
         let filter = reader.filter(self.filter.as_deref());
         let ranking = reader.ranking(self.limit.as_deref(), self.order_by.as_deref());
         let comparison = reader.compare(self.compare.as_deref());
+        let currency = reader.currency(self.currency);
         let kept_from = now - retention_days * 86_400_000;
         let clipped = range.from < kept_from;
         let range = Range { from: range.from.max(kept_from).min(range.to - 1), to: range.to };
@@ -127,7 +153,8 @@ impl QueryDraft {
             Some(interval) => Buckets::cut(range, interval, &zone),
         };
         let found = cut(range).ok();
-        let shown = if group_by.is_empty() { 1 } else { ranking.limit + 1 };
+        let groups = if group_by.is_empty() { 1 } else { ranking.limit + 1 };
+        let shown = groups * formulas.max(1) * if comparison.is_some() { 2 } else { 1 };
         match &found {
             None => reader.too_many(interval, range, buckets::MOST),
             Some(cut) if cut.starts.len() * shown > MOST_POINTS => {
@@ -145,7 +172,7 @@ impl QueryDraft {
         let compare = kept.and_then(|(comparison, other)| Some((comparison, cut(other).ok()?)));
         match found {
             Some(buckets) if reader.errors.is_empty() => {
-                Ok(Query { buckets, interval, zone, zone_name, group_by, filter, compare, ranking, clipped })
+                Ok(Query { buckets, interval, zone, zone_name, group_by, filter, compare, ranking, currency, clipped })
             }
             _ => Err(reader.errors),
         }
@@ -191,12 +218,8 @@ impl Reader {
             let value = value?;
             let found = moment(value, zone).or_else(|| moment(&value.replacen(' ', "+", 1), zone));
             if found.is_none() {
-                let formats = time::FORMATS;
-                self.refuse(
-                    name,
-                    "invalid_timestamp",
-                    format!("must be {formats}, or a day of the time zone (2026-11-24)"),
-                );
+                let detail = format!("{}; a day of the time zone (2026-11-24) is taken too", time::problem(value));
+                self.refuse(name, "invalid_timestamp", detail);
             }
             found
         };
@@ -237,8 +260,8 @@ impl Reader {
             fitting = fitting.coarser();
         }
         let detail = format!(
-            "an interval of a {} allows {most} buckets here, which is a range of {}: take a shorter range, fewer groups, or \
-             interval={}",
+            "an interval of a {} allows {most} buckets here, which is a range of {}: take a shorter range, fewer groups or \
+             formulas, no comparison, or interval={}",
             interval.name(),
             time::humanize(reaches(interval)),
             fitting.name()
@@ -288,6 +311,16 @@ impl Reader {
             }
         };
         Ranking { order, limit }
+    }
+
+    fn currency(&mut self, text: Option<String>) -> Option<String> {
+        let is_name = |text: &String| text.chars().count() <= CURRENCY_CHARS && !text.chars().any(char::is_control);
+        if text.as_ref().is_some_and(|text| !is_name(text)) {
+            let detail =
+                format!("must be a currency as events name it, such as USD: {CURRENCY_CHARS} characters at most");
+            self.refuse("currency", "invalid_value", detail);
+        }
+        text
     }
 
     fn compare(&mut self, text: Option<&str>) -> Option<Compare> {
@@ -355,6 +388,46 @@ mod tests {
         let parts = [("period", "7d"), ("interval", "5m"), ("groupBy", "campaignId")];
         settle(&parts).expect("makes sense");
         assert_eq!(code(&[parts.as_slice(), &[("limit", "50")]].concat()), "too_many_buckets");
+    }
+
+    #[test]
+    fn the_points_of_all_formulas_and_of_what_they_compare_with_are_bounded_together() {
+        let points = |formulas: usize, parts: &[(&str, &str)]| {
+            let mut draft = QueryDraft::default();
+            for (name, value) in parts {
+                assert!(draft.set(name, value), "{name}");
+            }
+            draft.settle_of(formulas, NOW, 400).map_err(|errors| errors[0].detail.clone())
+        };
+        let (minutes, by_group) =
+            ([("period", "40h"), ("interval", "minute")], [("period", "7d"), ("interval", "5m"), ("groupBy", "a")]);
+        points(10, &minutes).expect("24,000 points");
+        points(10, &[minutes.as_slice(), &[("compare", "previous_period")]].concat()).expect("48,000 points");
+        points(2, &by_group).expect("44,484 points");
+        let detail = points(3, &by_group).expect_err("66,726 points");
+        assert!(detail.contains("fewer groups or formulas") && detail.ends_with("interval=hour"), "{detail}");
+        points(2, &[by_group.as_slice(), &[("compare", "previous_period")]].concat()).expect_err("88,968 points");
+        points(10, &[("period", "30d"), ("interval", "hour"), ("groupBy", "a")]).expect_err("79,310 points");
+        points(10, &[("period", "30d"), ("interval", "none"), ("groupBy", "a"), ("limit", "100")])
+            .expect("totals only");
+    }
+
+    #[test]
+    fn seconds_are_told_from_milliseconds() {
+        for name in ["from", "to"] {
+            let errors = settle(&[(name, "1795512600")]).expect_err("refused");
+            assert_eq!(errors[0].code, "invalid_timestamp");
+            assert!(errors[0].detail.contains("looks like seconds") && errors[0].detail.contains("1795512600000"));
+        }
+        let detail = settle(&[("from", "17955126")]).expect_err("refused")[0].detail.clone();
+        assert!(!detail.contains("seconds:"), "{detail}");
+    }
+
+    #[test]
+    fn a_currency_is_a_name() {
+        assert_eq!(settle(&[("currency", "USD")]).expect("makes sense").currency.as_deref(), Some("USD"));
+        assert_eq!(settle(&[("currency", "")]).expect("makes sense").currency, None);
+        assert_eq!(code(&[("currency", &"x".repeat(33))]), "invalid_value");
     }
 
     #[test]

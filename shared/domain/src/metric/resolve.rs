@@ -13,7 +13,9 @@ use super::{
 use crate::catalogue;
 
 /// Tests of one filter, values of sets counted.
-pub(super) const MOST_TESTS: usize = 200;
+pub const MOST_TESTS: usize = 200;
+/// Properties that together tell objects apart.
+const MOST_OBJECT_PATHS: usize = 4;
 
 /// What a name in a formula stands for.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -153,21 +155,28 @@ fn term(
         return Err(Meaningless::new(at, "property_needed", message));
     }
     let holds_objects = matches!(function, Function::First | Function::Last);
-    if input.by.is_some() && !holds_objects {
+    if !input.by.is_empty() && !holds_objects {
         let message = "only first and last tell objects apart: leave out `by`";
         return Err(Meaningless::new(at, "unexpected_by", message));
     }
-    let usual_object = || {
-        let (_, object) = builtin::OBJECTS.iter().find(|(event, _)| *event == event_name)?;
-        Some((*object).to_owned())
+    if input.by.len() > MOST_OBJECT_PATHS {
+        let message = format!("{MOST_OBJECT_PATHS} properties at most tell objects apart");
+        return Err(Meaningless::new(at, "too_many", message));
+    }
+    let mut objects = match (holds_objects, input.by.is_empty()) {
+        (false, _) => Vec::new(),
+        (true, true) => builtin::objects(&event_name),
+        (true, false) => input.by.clone(),
     };
-    let object = if holds_objects { input.by.clone().or_else(usual_object) } else { None };
+    // In whatever order they were written, they tell the same objects apart.
+    objects.sort_unstable();
+    objects.dedup();
     // How many events have the property at all.
     let (property, filter) = match (function, input.property.clone()) {
         (Function::Count, Some(path)) => (None, filter.and(&Filter::Test { path, test: super::filter::Test::Exists })),
         (_, property) => (property, filter),
     };
-    Ok(Term::Events(Input { event_name, function, property, object, filter }))
+    Ok(Term::Events(Input { event_name, function, property, objects, filter }))
 }
 
 /// What is wrong with the names of properties, or with how many tests there are.
@@ -176,7 +185,7 @@ fn check_paths(input: &InputNode, filter: &Filter) -> Option<String> {
         return Some(format!("more than {MOST_TESTS} tests on one input"));
     }
     let own = input.property.iter().chain(&input.by).map(String::as_str);
-    own.chain(filter.paths()).find_map(|path| super::definition::check_path(path).err())
+    own.chain(filter.paths()).find_map(|path| super::path::check_path(path).err())
 }
 
 /// The event that a name means.
@@ -343,12 +352,23 @@ mod tests {
 
     #[test]
     fn samples_are_told_apart_by_their_object() {
-        let object = |formula: &str| match resolved(formula, &[]).expect("has a meaning").0 {
-            Node::Input(Term::Events(input)) => input.object,
+        let objects = |formula: &str| match resolved(formula, &[]).expect("has a meaning").0 {
+            Node::Input(Term::Events(input)) => input.objects,
             other => panic!("{other:?}"),
         };
-        assert_eq!(object("last(post_stats_sampled.views)").as_deref(), Some("postId"));
-        assert_eq!(object("last(post_stats_sampled.views by groupId)").as_deref(), Some("groupId"));
-        assert_eq!(object("last(message_sent.latencyMs)"), None);
+        assert_eq!(objects("last(post_stats_sampled.views)"), ["groupId", "postId"]);
+        assert_eq!(objects("last(post_stats_sampled.views by postId)"), ["postId"]);
+        assert_eq!(objects("last(post_stats_sampled.views by postId, groupId, postId)"), ["groupId", "postId"]);
+        assert_eq!(objects("first(message_sent.left{open} by a.b,`c d`)"), ["a.b", "c d"]);
+        assert_eq!(objects("last(message_sent.latencyMs)"), [""; 0]);
+        let refused = |formula: &str| match parse_formula(formula) {
+            Err(error) => error.code,
+            Ok(_) => resolved(formula, &[]).expect_err("refused").code,
+        };
+        assert_eq!(refused("last(message_sent.latencyMs by a, b, c, d, e)"), "too_many");
+        assert_eq!(refused("last(message_sent.latencyMs by a,)"), "syntax");
+        assert_eq!(refused("last(message_sent.latencyMs by a b)"), "syntax");
+        assert_eq!(refused("sum(message_sent.latencyMs by a, b)"), "unexpected_by");
+        assert_eq!(refused("last(message_sent.latencyMs by a, $b)"), "invalid_name");
     }
 }

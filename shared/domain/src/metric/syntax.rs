@@ -109,8 +109,8 @@ pub struct InputNode {
     pub name: Name,
     pub property: Option<String>,
     pub filter: Option<Filter>,
-    /// Property that tells apart the objects whose last values are added up.
-    pub by: Option<String>,
+    /// Properties that together tell apart the objects whose last values are added up.
+    pub by: Vec<String>,
 }
 
 /// A formula as a tree, over inputs of one kind or another.

@@ -7,7 +7,8 @@ pub const LONGEST: usize = 4_000;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {
-    Number(f64),
+    /// Its value, and the text as it stands.
+    Number(f64, String),
     /// A name as it stands: letters of any script, digits, `_`, and `$` at the start.
     Word(String),
     /// A name or text in quotes.
@@ -20,7 +21,7 @@ impl Token {
     /// For messages.
     pub(super) fn describe(&self) -> String {
         match self {
-            Self::Number(number) => format!("the number {number}"),
+            Self::Number(_, text) => format!("the number {text}"),
             Self::Word(word) => format!("`{word}`"),
             Self::Quoted(text) => format!("\"{text}\""),
             Self::Sign(sign) => format!("`{sign}`"),
@@ -66,7 +67,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Placed>, SyntaxError> {
                 Some(&"==") => (Token::Sign("="), 2),
                 Some(sign) => (Token::Sign(sign), sign.len()),
                 None => {
-                    let message = format!("`{character}` means nothing here");
+                    let message = format!("`{character}` means nothing here: text that holds it goes in quotes");
                     return Err(SyntaxError::new(at, "unexpected_character", message));
                 }
             },
@@ -136,11 +137,11 @@ fn number(rest: &[char], at: usize) -> Result<(Token, usize), SyntaxError> {
     let text: String = rest[..length].iter().collect();
     let followed_by_name = rest.get(length).is_some_and(|character| is_name(*character));
     match text.parse::<f64>() {
-        Ok(number) if number.is_finite() && !followed_by_name => Ok((Token::Number(number), length)),
+        Ok(number) if number.is_finite() && !followed_by_name => Ok((Token::Number(number, text), length)),
         _ => {
             let length = length + rest[length..].iter().take_while(|character| is_name(**character)).count();
             let text: String = rest[..length].iter().collect();
-            let message = format!("`{text}` is no number; a name that starts with a digit goes in quotes");
+            let message = format!("`{text}` is no number; a name or text that starts with a digit goes in quotes");
             Err(SyntaxError::new(at, "invalid_number", message))
         }
     }

@@ -19,17 +19,24 @@ pub(super) fn operation(operation: Operation) -> Value {
         "description": "ETag of the version that the change was made from; 412 if it is another by now"});
     match operation {
         Operation::ListMetrics => json!({
-            "summary": "All metrics: the account's own, then the built-in ones",
-            "responses": {"200": answer("The metrics", "Metrics")},
+            "summary": "Metrics: the account's own, then the built-in ones",
+            "parameters": [
+                parameter("limit", json!({"type": "integer", "minimum": 1, "maximum": 1_000, "default": 100}),
+                    "Metrics of a page at most; it may have fewer"),
+                parameter("cursor", json!({"type": "string"}), "nextCursor of the page before"),
+            ],
+            "responses": {"200": answer("A page of metrics", "Metrics")},
         }),
         Operation::CreateMetric => json!({
             "summary": "Define a metric",
-            "description": format!("An account has at most {METRICS} metrics."),
+            "description": format!("An account has at most {METRICS} metrics. A metricId in the body becomes the id, if no other \
+                metric has it."),
             "requestBody": body("MetricDefinition"),
             "responses": {"201": answer("The metric, what the names in its formula mean, and what may surprise", "DefinedMetric")},
         }),
         Operation::UpdateMetric => json!({
             "summary": "Replace a metric's definition",
+            "description": "Takes what GET gives. metricId, accountId and createdAt must be as they are, if they are sent.",
             "parameters": [id, if_match],
             "requestBody": body("MetricDefinition"),
             "responses": {"200": answer("The metric as it is now", "DefinedMetric")},
@@ -69,7 +76,7 @@ pub(super) fn operation(operation: Operation) -> Value {
 }
 
 /// The parts of a question. `{intervals}` and the like stand for what the code that reads them takes.
-const QUERY: [(&str, &str); 10] = [
+const QUERY: [(&str, &str); 11] = [
     (
         "from",
         "Inclusive: RFC 3339, epoch milliseconds, or a day of the time zone (2026-11-24). By default a week before `to`",
@@ -86,6 +93,11 @@ const QUERY: [(&str, &str); 10] = [
     ),
     ("compare", "previous_period or previous_year"),
     ("limit", "Groups shown by themselves, the others put together; 10 by default, 100 at most"),
+    (
+        "currency",
+        "The currency that amounts are taken in, such as USD. By default the only one there is; amounts of several are not \
+        added",
+    ),
     ("orderBy", "-total (largest first, the default), total, or key"),
 ];
 
@@ -114,7 +126,8 @@ pub(super) fn schemas() -> Value {
     });
     let mut metric: Map<String, Value> = definition.as_object().cloned().unwrap_or_default();
     for (name, schema) in [
-        ("id", json!({"type": "string"})),
+        ("metricId", json!({"type": "string"})),
+        ("accountId", json!({"type": "string"})),
         ("builtIn", json!({"type": "boolean"})),
         ("version", json!({"type": "integer"})),
         ("createdAt", json!({"type": "string", "format": "date-time"})),
@@ -143,7 +156,8 @@ pub(super) fn schemas() -> Value {
         }}),
     );
     let required = [
-        "id",
+        "metricId",
+        "accountId",
         "name",
         "type",
         "formula",
@@ -174,17 +188,20 @@ pub(super) fn schemas() -> Value {
         )])
         .collect();
     query.extend(asked.clone());
+    query.insert("accountId".to_owned(), json!({"type": "string", "description": "That of the token"}));
     query.insert(
         "queries".to_owned(),
         json!({"type": "array", "minItems": 1, "maxItems": 10, "items": {"type": "object", "properties": asked}}),
     );
     json!({
+        // What the service computes may be sent back and is ignored.
         "MetricDefinition": {"type": "object", "required": ["name", "type", "formula"], "additionalProperties": false,
-            "properties": definition},
+            "properties": defined.clone()},
         "Metric": {"type": "object", "required": required, "additionalProperties": false, "properties": metric},
         "DefinedMetric": {"type": "object", "required": required, "additionalProperties": false, "properties": defined},
-        "Metrics": {"type": "object", "required": ["metrics"], "additionalProperties": false,
-            "properties": {"metrics": {"type": "array", "items": reference("Metric")}}},
+        "Metrics": {"type": "object", "required": ["metrics", "nextCursor"], "additionalProperties": false,
+            "properties": {"metrics": {"type": "array", "items": reference("Metric")},
+                "nextCursor": {"type": ["string", "null"]}}},
         "MetricQuery": {"type": "object", "additionalProperties": false, "properties": query},
         "MetricResults": {"type": "object", "required": ["results"], "additionalProperties": false,
             "properties": {"results": {"type": "array", "items": reference("MetricData")}}},
@@ -195,8 +212,10 @@ pub(super) fn schemas() -> Value {
 fn data() -> Value {
     let texts = || json!({"type": "array", "items": {"type": "string"}});
     let number = || json!({"type": ["number", "null"]});
-    let reason =
-        || json!({"enum": ["zero_denominator", "no_values", "overflow"], "description": "Why there is no value"});
+    let reason = || {
+        json!({"enum": ["zero_denominator", "no_values", "overflow", "several_currencies"],
+            "description": "Why there is no value"})
+    };
     let points = || {
         json!({"type": "array", "items": {
             "type": "object", "required": ["time", "value"], "additionalProperties": false,
@@ -226,7 +245,12 @@ fn data() -> Value {
                 "to": {"type": "string"}}},
             "asOf": {"type": "string", "format": "date-time", "description": "What was stored by then is in the numbers"},
             "source": {"enum": ["rollups", "events", "both"]},
-            "warnings": texts(),
+            "currency": {"type": "string", "description": "Of amounts, if it was asked for"},
+            "warnings": {"type": "array", "items": {
+                "type": "object", "required": ["code", "detail"], "additionalProperties": false,
+                "properties": {"code": {"enum": ["range_cut", "several_currencies", "over_100_percent"]},
+                    "detail": {"type": "string"}},
+            }},
             "series": {"type": "array", "items": series},
         },
     })

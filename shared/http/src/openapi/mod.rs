@@ -5,9 +5,11 @@ mod metrics;
 use analytics_domain::{
     access::{Access, Operation, ROUTES, Role, Route},
     event::{Code, limits},
-    search, time,
+    idempotency, search, time,
 };
 use serde_json::{Map, Value, json};
+
+use crate::LISTED_ERRORS;
 
 /// The whole document.
 #[must_use]
@@ -122,7 +124,8 @@ fn problem(description: &str) -> Value {
 }
 
 fn idempotency_key() -> Value {
-    json!({"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 255},
+    json!({"name": "Idempotency-Key", "in": "header",
+        "schema": {"type": "string", "minLength": 1, "maxLength": idempotency::KEY_CHARS, "pattern": "^[ -~]+$"},
         "description": "Makes a request safe to send again whose events have no eventId and timestamp: the same key and \
             body get the first answer again, and no event counts twice."})
 }
@@ -167,7 +170,13 @@ fn schemas() -> Value {
 
 fn event_schemas() -> Value {
     let name = |description: &str| json!({"type": "string", "minLength": 1, "maxLength": limits::NAME_CHARS, "description": description});
-    let when = json!({"type": ["string", "integer"], "description": format!("Must be {}", time::FORMATS)});
+    let id = |description: &str| {
+        json!({"type": ["string", "integer", "null"], "minLength": 1, "maxLength": limits::NAME_CHARS,
+        "description": format!("{description}. An integer of 64 bits stands for its decimal text")})
+    };
+    let when = json!({"type": ["string", "integer", "null"], "description": format!("Must be {}", time::FORMATS)});
+    let computed =
+        json!({"description": "Ignored: the service computes it, and an event that was found may be sent again"});
     let properties = json!({"type": "object", "description": format!("Anything you want to filter and count by: up to {} \
         names, {} levels deep", limits::PROPERTIES, limits::DEPTH)});
     json!({
@@ -178,12 +187,26 @@ fn event_schemas() -> Value {
             "properties": {
                 "eventName": name("What happened, such as message_sent"),
                 "eventType": name("Kind of event; by default that of a known name, else custom"),
-                "eventId": name("Your id of the event; needs a timestamp, unless it is a version 7 UUID"),
+                "eventId": id("Your id of the event; needs a timestamp, unless it is a version 7 UUID"),
+                "accountId": id("The account of the token; any other is refused with account_mismatch"),
                 "timestamp": when,
-                "sessionId": name("What belongs together"),
-                "userId": name("Who did it"),
+                "sessionId": id("What belongs together"),
+                "userId": id("Who did it"),
                 "properties": properties,
+                "context": reference("EventContext"),
                 "sentAt": when,
+                "receivedAt": computed, "clockSkewMs": computed, "correctedTimestamp": computed,
+            },
+        },
+        "EventContext": {
+            "type": ["object", "null"], "additionalProperties": false,
+            "description": "Who did it, when a server sends for its users; what is absent, null or empty is taken from the \
+                request",
+            "properties": {
+                "ip": {"type": ["string", "null"], "description": "An IPv4 or IPv6 address"},
+                "userAgent": {"type": ["string", "null"], "maxLength": limits::USER_AGENT_CHARS},
+                "locale": {"type": ["string", "null"], "maxLength": limits::LOCALE_CHARS,
+                    "description": "A language tag (BCP 47), such as zh-CN"},
             },
         },
         "Batch": {
@@ -204,7 +227,11 @@ fn event_schemas() -> Value {
             "properties": {
                 "accepted": {"type": "integer"},
                 "rejected": {"type": "integer"},
-                "errors": {"type": "array", "items": reference("FieldError")},
+                "errors": {"type": "array", "maxItems": LISTED_ERRORS, "items": reference("FieldError")},
+                "errorsOmitted": {"type": "integer", "description": "How many errors there are beyond those in errors"},
+                "rejectedIndexes": {"type": "array", "items": {"type": "integer"},
+                    "description": "With errorsOmitted: the places of all rejected events. Each is found with its reason \
+                        by GET /api/events/search?status=rejected"},
             },
         },
         "FieldError": {
@@ -227,14 +254,15 @@ fn event_schemas() -> Value {
         },
         "FoundEvent": {
             "type": "object", "additionalProperties": false,
-            "required": ["eventId", "eventName", "eventType", "timestamp", "receivedAt", "properties"],
+            "required": ["accountId", "eventId", "eventName", "eventType", "timestamp", "receivedAt", "properties"],
             "properties": {
+                "accountId": {"type": "string"},
                 "eventId": {"type": "string"}, "eventName": {"type": "string"}, "eventType": {"type": "string"},
                 "timestamp": {"type": "string", "format": "date-time"},
                 "receivedAt": {"type": "string", "format": "date-time"},
                 "sessionId": {"type": "string"}, "userId": {"type": "string"},
                 "properties": {"type": "object"},
-                "ip": {"type": "string"}, "userAgent": {"type": "string"}, "locale": {"type": "string"},
+                "context": reference("EventContext"),
                 "clockSkewMs": {"type": "integer", "description": "How far the sender's clock was behind ours"},
                 "correctedTimestamp": {"type": "string", "format": "date-time",
                     "description": "timestamp, corrected by clockSkewMs"},
@@ -242,9 +270,10 @@ fn event_schemas() -> Value {
         },
         "RejectedEvent": {
             "type": "object", "additionalProperties": false,
-            "required": ["status", "receivedAt", "index", "code", "pointer", "detail", "eventName", "event"],
+            "required": ["status", "accountId", "receivedAt", "index", "code", "pointer", "detail", "eventName", "event"],
             "properties": {
                 "status": {"const": "rejected"},
+                "accountId": {"type": "string"},
                 "receivedAt": {"type": "string", "format": "date-time"},
                 "index": {"type": "integer"}, "code": {"type": "string"}, "pointer": {"type": "string"},
                 "detail": {"type": "string"}, "eventName": {"type": "string"},
@@ -268,7 +297,8 @@ fn event_schemas() -> Value {
                 "title": {"type": "string"}, "status": {"type": "integer"},
                 "code": {"type": "string", "description": "Stable name of what went wrong"},
                 "detail": {"type": "string"}, "requestId": {"type": "string"},
-                "errors": {"type": "array", "items": reference("FieldError")},
+                "errors": {"type": "array", "maxItems": LISTED_ERRORS, "items": reference("FieldError")},
+                "errorsOmitted": {"type": "integer", "description": "How many errors there are beyond those in errors"},
             },
         },
     })

@@ -9,8 +9,14 @@ use serde::{Deserialize, Serialize};
 use super::Span;
 use crate::{EventWarehouse, WarehouseError, classify, statement::Statement};
 
-/// Stands among an account's series while somebody wants them looked at.
+/// Stands among an account's series where a version before this one noted a request.
 const REQUEST: u64 = 0;
+
+/// Stale buckets of one length that are told of an account at once: the latest.
+const MOST_BUCKETS: usize = 2_000;
+
+/// Accounts that are told at once.
+const MOST_ACCOUNTS: i64 = 1_000;
 
 /// Stored buckets of one account and one length.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +25,14 @@ pub struct Noted {
     pub grain: Grain,
     /// Ascending.
     pub buckets: Vec<Bucket>,
+}
+
+impl Noted {
+    /// Whether there may be more stale buckets than these.
+    #[must_use]
+    pub const fn is_cut(&self) -> bool {
+        self.buckets.len() >= MOST_BUCKETS
+    }
 }
 
 /// What is noted of a stored bucket: times in epoch milliseconds.
@@ -47,12 +61,22 @@ pub enum SeriesState {
     Wide,
 }
 
+/// A deletion or another change of stored events.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Row)]
+pub struct Mutation {
+    pub id: String,
+    /// Empty if its condition does not begin with an account: it may concern any.
+    pub account_id: String,
+}
+
+/// Each row says when, so that a series that changes back is no repeated insert.
 #[derive(Row, Serialize)]
 struct SeriesRow<'a> {
     account_id: &'a str,
     series: u64,
     ready: bool,
     wide: bool,
+    changed_at: i64,
 }
 
 /// A row without keys, under the mark of a build in place of a series.
@@ -73,6 +97,11 @@ struct ComputedRow<'a> {
     computed_at: i64,
 }
 
+/// The buckets of a condition that follows, as `noted`: start, last mark and last computing.
+const NOTED: &str = "SELECT account_id, grain, (toInt64(toUnixTimestamp(bucket)) * 1000, \
+                     toUnixTimestamp64Milli(max(changed_at) AS changed), toUnixTimestamp64Milli(max(computed_at) AS \
+                     computed)) AS noted FROM rollup_buckets WHERE ";
+
 impl EventWarehouse {
     /// ClickHouse's time, in epoch milliseconds: what changes are marked with.
     ///
@@ -84,57 +113,94 @@ impl EventWarehouse {
         Ok(self.ask::<i64>(&statement).await?.into_iter().sum())
     }
 
-    /// After a deletion or another change of stored events, marks the buckets of its account as changed; those of all accounts
-    /// if its condition does not begin with one.
+    /// Deletions and other changes of stored events that have ended and that rollups have not taken in.
     ///
     /// # Errors
     /// If ClickHouse does not answer.
-    pub async fn take_in_mutations(&self) -> Result<bool, WarehouseError> {
-        #[derive(Deserialize, Row)]
-        struct Found {
-            mutation_id: String,
-            /// Empty: of any.
-            account_id: String,
-        }
+    pub async fn new_mutations(&self) -> Result<Vec<Mutation>, WarehouseError> {
         // ClickHouse writes conditions in its own way: `(account_id = 'a') AND …`.
-        const NEW: &str = r"SELECT mutation_id, if(match(command, '(?i)\\bor\\b'), '', extract(command,
+        const NEW: &str = r"SELECT mutation_id AS id, if(match(command, '(?i)\\bor\\b'), '', extract(command,
             '^\\((?:UPDATE _row_exists = 0|DELETE) WHERE \\(?account_id = \'([^\'\\\\]+)\'(?:\\) AND |\\)$)')) AS account_id
             FROM system.mutations WHERE database = currentDatabase() AND table = 'events' AND is_done AND mutation_id NOT IN
             (SELECT mutation_id FROM rollup_mutations)";
         let mut statement = Statement::default();
         statement.push(NEW);
-        let found: Vec<Found> = self.ask(&statement).await?;
-        if found.is_empty() {
-            return Ok(false);
-        }
-        let mut mark = Statement::default();
-        mark.push(
-            "INSERT INTO rollup_buckets (account_id, grain, bucket) SELECT DISTINCT account_id, grain, bucket FROM \
-             rollup_buckets",
-        );
-        if found.iter().all(|mutation| !mutation.account_id.is_empty()) {
-            let account_ids: Vec<String> = found.iter().map(|mutation| mutation.account_id.clone()).collect();
-            mark.push(" WHERE account_id IN ").texts(&account_ids);
-        }
-        self.execute(&mark).await?;
-        let mutation_ids: Vec<String> = found.into_iter().map(|mutation| mutation.mutation_id).collect();
-        let mut take = Statement::default();
-        take.push("INSERT INTO rollup_mutations (mutation_id) SELECT arrayJoin(").texts(&mutation_ids).push(")");
-        self.execute(&take).await?;
-        Ok(true)
+        self.ask(&statement).await
     }
 
-    /// Buckets of all accounts that have changed since they were computed, and not before `since`, those included that have
-    /// yet to end.
+    /// Marks all buckets of these accounts as changed; those of all accounts where there is none.
+    ///
+    /// # Errors
+    /// If ClickHouse has not confirmed it.
+    pub async fn mark_all(&self, account_ids: &[String]) -> Result<(), WarehouseError> {
+        let mut mark = Statement::default();
+        mark.push(
+            "INSERT INTO rollup_buckets (account_id, grain, bucket, changed_at) SELECT account_id, grain, bucket, now64(3) \
+             FROM (SELECT DISTINCT account_id, grain, bucket FROM rollup_buckets",
+        );
+        if !account_ids.is_empty() {
+            mark.push(" WHERE account_id IN ").texts(account_ids);
+        }
+        mark.push(")");
+        self.execute(&mark).await
+    }
+
+    /// Notes that rollups have taken in these mutations.
+    ///
+    /// # Errors
+    /// If ClickHouse has not confirmed it.
+    pub async fn take_in(&self, mutations: &[Mutation]) -> Result<(), WarehouseError> {
+        let ids: Vec<String> = mutations.iter().map(|mutation| mutation.id.clone()).collect();
+        let mut take = Statement::default();
+        take.push("INSERT INTO rollup_mutations (mutation_id) SELECT arrayJoin(").texts(&ids).push(")");
+        self.execute(&take).await
+    }
+
+    /// Accounts with stale buckets that were marked or computed since `since`, in order and behind `after`, each with the time
+    /// of its oldest such mark. Fewer than told at once means that these are the last.
     ///
     /// # Errors
     /// If ClickHouse does not answer.
-    pub async fn stale(&self, since: i64) -> Result<Vec<Noted>, WarehouseError> {
-        self.noted(|statement| {
-            statement.push("changed_at >= ").time(since).push(" OR computed_at >= ").time(since);
-            statement.push(" GROUP BY account_id, grain, bucket HAVING computed <= changed");
-        })
-        .await
+    pub async fn lagging(&self, since: i64, after: &str) -> Result<Vec<(String, i64)>, WarehouseError> {
+        let mut statement = Statement::default();
+        statement.push(
+            "SELECT account_id, toUnixTimestamp64Milli(min(changed)) FROM (SELECT account_id, grain, bucket, \
+             max(changed_at) AS changed, max(computed_at) AS computed FROM rollup_buckets WHERE grain > 10 AND account_id > ",
+        );
+        statement.text(after).push(" AND (changed_at >= ").time(since).push(" OR computed_at >= ").time(since);
+        statement.push(
+            ") GROUP BY account_id, grain, bucket HAVING computed <= changed) GROUP BY account_id ORDER BY account_id LIMIT ",
+        );
+        statement.integer(MOST_ACCOUNTS);
+        self.ask(&statement).await
+    }
+
+    /// Accounts of which series are known, in order and behind `after`.
+    ///
+    /// # Errors
+    /// If ClickHouse does not answer.
+    pub async fn with_series(&self, after: &str) -> Result<Vec<String>, WarehouseError> {
+        let mut statement = Statement::default();
+        statement.push("SELECT DISTINCT toString(account_id) AS account FROM rollup_series WHERE account_id > ");
+        statement.text(after).push(" ORDER BY account LIMIT ").integer(MOST_ACCOUNTS);
+        self.ask(&statement).await
+    }
+
+    /// Buckets of some accounts that have changed since they were computed, those included that have yet to end. Marks before
+    /// `since` are not looked for. Of many, the latest: see [`Noted::is_cut`].
+    ///
+    /// # Errors
+    /// If ClickHouse does not answer.
+    pub async fn stale(&self, account_ids: &[String], since: i64) -> Result<Vec<Noted>, WarehouseError> {
+        let mut statement = Statement::default();
+        statement.push("SELECT account_id, grain, arraySort(arraySlice(arrayReverseSort(groupArray(noted)), 1, ");
+        statement.integer(i64::try_from(MOST_BUCKETS).unwrap_or(i64::MAX)).push(")) FROM (").push(NOTED);
+        // Ticks that are not computed by then never will be.
+        statement.push("(grain > 10 OR bucket > now() - 1800) AND account_id IN ").texts(account_ids);
+        statement.push(" AND (changed_at >= ").time(since);
+        statement.push(" OR computed_at >= ").time(since);
+        statement.push(") GROUP BY account_id, grain, bucket HAVING computed <= changed");
+        self.noted(statement).await
     }
 
     /// All buckets of an account, whether they have changed or not.
@@ -142,26 +208,19 @@ impl EventWarehouse {
     /// # Errors
     /// If ClickHouse does not answer.
     pub async fn buckets(&self, account_id: &str) -> Result<Vec<Noted>, WarehouseError> {
-        self.noted(|statement| {
-            statement.push("account_id = ").text(account_id).push(" GROUP BY account_id, grain, bucket");
-        })
-        .await
+        let mut statement = Statement::default();
+        statement.push("SELECT account_id, grain, arraySort(groupArray(noted)) FROM (").push(NOTED);
+        statement.push("account_id = ").text(account_id).push(" GROUP BY account_id, grain, bucket");
+        self.noted(statement).await
     }
 
-    async fn noted(&self, wanted: impl FnOnce(&mut Statement)) -> Result<Vec<Noted>, WarehouseError> {
+    async fn noted(&self, mut statement: Statement) -> Result<Vec<Noted>, WarehouseError> {
         #[derive(Deserialize, Row)]
         struct Found {
             account_id: String,
             grain: u32,
             buckets: Vec<(i64, i64, i64)>,
         }
-        let mut statement = Statement::default();
-        statement.push(
-            "SELECT account_id, grain, arraySort(groupArray((toInt64(toUnixTimestamp(bucket)) * 1000, \
-             toUnixTimestamp64Milli(changed), toUnixTimestamp64Milli(computed)))) FROM (SELECT account_id, grain, bucket, \
-             max(changed_at) AS changed, max(computed_at) AS computed FROM rollup_buckets WHERE ",
-        );
-        wanted(&mut statement);
         statement.push(") GROUP BY account_id, grain ORDER BY account_id, grain");
         let noted = self.ask::<Found>(&statement).await?.into_iter().filter_map(|found| {
             let bucket = |(start, changed_at, computed_at)| Bucket { start, changed_at, computed_at };
@@ -236,44 +295,20 @@ impl EventWarehouse {
         insert.end().await.map_err(classify)
     }
 
-    /// Asks that the series of an account be looked at, whether or not events come.
-    ///
-    /// # Errors
-    /// If ClickHouse has not confirmed it.
-    pub async fn ask_for_build(&self, account_id: &str) -> Result<(), WarehouseError> {
-        self.set_series(account_id, &[REQUEST], SeriesState::Building).await
-    }
-
-    /// Notes that what was asked for before this moment is built.
-    ///
-    /// # Errors
-    /// If ClickHouse has not confirmed it.
-    pub async fn note_answered(&self, account_id: &str, asked_before: i64) -> Result<(), WarehouseError> {
-        let mut statement = Statement::default();
-        statement.push("INSERT INTO rollup_series (account_id, series, ready, changed_at) SELECT ").text(account_id);
-        statement.push(", ").id(REQUEST).push(", true, ").time(asked_before);
-        self.execute(&statement).await
-    }
-
-    /// Accounts whose series are to be looked at.
-    ///
-    /// # Errors
-    /// If ClickHouse does not answer.
-    pub async fn asked_for_build(&self) -> Result<Vec<String>, WarehouseError> {
-        let mut statement = Statement::default();
-        statement.push("SELECT account_id FROM rollup_series FINAL WHERE NOT ready AND series = ").id(REQUEST);
-        self.ask(&statement).await
-    }
-
     /// Notes what is known of some series.
     ///
     /// # Errors
     /// If ClickHouse has not confirmed it.
     pub async fn set_series(&self, account_id: &str, series: &[u64], state: SeriesState) -> Result<(), WarehouseError> {
+        if series.is_empty() {
+            return Ok(());
+        }
+        let changed_at = self.clock().await?;
         let mut insert = self.insert::<SeriesRow>("rollup_series").await?;
         for series in series {
             let (ready, wide) = (state == SeriesState::Ready, state == SeriesState::Wide);
-            insert.write(&SeriesRow { account_id, series: *series, ready, wide }).await.map_err(classify)?;
+            let row = SeriesRow { account_id, series: *series, ready, wide, changed_at };
+            insert.write(&row).await.map_err(classify)?;
         }
         insert.end().await.map_err(classify)
     }

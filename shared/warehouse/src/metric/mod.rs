@@ -11,8 +11,9 @@ mod states;
 mod survey;
 
 pub use freshness::Rollups;
-pub use ledger::{Bucket, Noted, SeriesState};
+pub use ledger::{Bucket, Mutation, Noted, SeriesState};
 pub use plan::Plan;
 pub use query::{Asked, Source, Told};
+pub(crate) use read::{Source as ReadSource, condition};
 pub use rollup::Span;
-pub use survey::Fact;
+pub use survey::{EVENT_NAMES, Fact};

@@ -9,12 +9,13 @@ use analytics_domain::metric::{
 };
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     Rollups,
     read::{self, condition},
     shape::{Column, columns_of, named, unfold},
-    states::{Bucket, MOST_RANGES, Placed, Scan, object_of, within},
+    states::{Bucket, MOST_RANGES, Placed, Scan, objects_of, within},
 };
 use crate::{EventWarehouse, WarehouseError, statement::Statement};
 
@@ -39,6 +40,8 @@ pub struct Asked<'q> {
     pub by_bucket: bool,
     /// Cells that are worth having.
     pub most: Option<usize>,
+    /// When the time of the whole question is up, of which this may be a part.
+    pub deadline: Instant,
 }
 
 /// Where an answer came from.
@@ -94,7 +97,7 @@ impl EventWarehouse {
     /// Computes measures over time.
     ///
     /// # Errors
-    /// If ClickHouse does not answer, or not within the limits of one question.
+    /// If ClickHouse does not answer; [`WarehouseError::OverLimits`] if not within the limits of one question.
     pub async fn measure(&self, account_id: &str, asked: &Asked<'_>) -> Result<Told, WarehouseError> {
         let (raw, rolled): (Vec<_>, Vec<_>) =
             asked.parts().into_iter().partition(|part| matches!(part, Part::Raw { .. }));
@@ -136,7 +139,10 @@ impl EventWarehouse {
         if parts.iter().any(|part| matches!(part, Part::Rolled { .. })) {
             statement.by_one_thread();
         }
-        let rows: Vec<FoundCell> = self.ask(&statement).await?;
+        let rows: Result<Vec<FoundCell>, _> = timeout_at(asked.deadline, self.ask(&statement))
+            .await
+            .map_err(|_| WarehouseError::OverLimits("the time of one question is up".to_owned()))?;
+        let rows = rows?;
         Ok(rows.into_iter().map(|row| cell(row, asked)).collect())
     }
 }
@@ -190,7 +196,7 @@ impl<'q> Asked<'q> {
         let mut looks: Vec<(Vec<Range>, Vec<Placed<'_>>)> = Vec::new();
         for (ranges, place, measure) in raw {
             let fits = |(others, measures): &&mut (Vec<Range>, Vec<Placed<'_>>)| {
-                *others == ranges && measures.iter().all(|(_, other)| object_of(other) == object_of(measure))
+                *others == ranges && measures.iter().all(|(_, other)| objects_of(other) == objects_of(measure))
             };
             match looks.iter_mut().find(fits) {
                 Some((_, measures)) => measures.push((place, measure)),
@@ -418,8 +424,9 @@ mod tests {
             Of::Numbers(name()),
             Of::Distribution(name()),
             Of::Uniques(name()),
-            Of::First { property: name(), object: Some(name()) },
-            Of::Last { property: name(), object: Some(name()) },
+            Of::Currencies(name()),
+            Of::First { property: name(), objects: vec![name(), name()] },
+            Of::Last { property: name(), objects: vec![name()] },
         ]
         .map(|of| Measure { event_name: name(), filter: filter.clone(), of })
         .to_vec();
@@ -433,6 +440,7 @@ mod tests {
             only: Some(&[Key::Group(vec![Some(name()), None])]),
             by_bucket: true,
             most: Some(7),
+            deadline: Instant::now(),
         };
         let measures: Vec<Placed<'_>> = (0..).zip(&measures).collect();
         let series = measures
@@ -448,5 +456,29 @@ mod tests {
         let statement = super::statement(evil, &asked, &parts, true);
         let sql = statement.sql();
         assert!(!sql.contains("1=1") && !sql.contains("--"), "{sql}");
+    }
+
+    #[tokio::test]
+    async fn a_question_whose_time_is_up_is_over_the_limits() {
+        // It takes connections and never answers.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", silent.local_addr().expect("an address"));
+        let lookup = |key: &str| (key == "CLICKHOUSE_URL").then(|| url.clone());
+        let warehouse = EventWarehouse::from_lookup(&lookup).expect("is set");
+        let measures = [Measure { event_name: "sent".to_owned(), filter: Filter::EVERYTHING, of: Of::Events }];
+        let asked = Asked {
+            measures: &measures,
+            buckets: &Buckets::whole(Range { from: 0, to: 1 }),
+            group_by: &[],
+            filter: &Filter::EVERYTHING,
+            kept: &[Vec::new()],
+            rollups: &Rollups::default(),
+            only: None,
+            by_bucket: false,
+            most: None,
+            deadline: Instant::now() + std::time::Duration::from_millis(50),
+        };
+        let error = warehouse.measure("shop", &asked).await.expect_err("no answer");
+        assert!(matches!(error, WarehouseError::OverLimits(_)), "{error}");
     }
 }

@@ -5,21 +5,22 @@ use analytics_domain::metric::{Grain, Kept, Series, buckets::Range};
 use super::{
     plan::{Entry, Plan, dimensions_of, series_of},
     shape::{COLUMNS, Column, Shape, columns_of, named, unfold},
-    states::{Bucket, DIMENSIONS, Placed, Scan, object_of, within},
+    states::{Bucket, DIMENSIONS, Placed, Scan, objects_of, within},
 };
-use crate::{EventWarehouse, WarehouseError, classify, statement::Statement};
+use crate::{EventWarehouse, MOST_PARTITIONS, WarehouseError, classify, statement::Statement};
 
 /// Keys of one series in one bucket. A series that has more is not kept.
 const MOST_KEYS: usize = 20_000;
 
 /// What one computation may take. Longer than a question's: nobody waits for it.
-const LIMITS: [(&str, &str); 5] = [
+const LIMITS: [(&str, &str); 6] = [
     ("max_execution_time", "50"),
     ("max_memory_usage", "4000000000"),
     // All rows of a bucket become visible at once.
     ("max_insert_threads", "1"),
     ("min_insert_block_size_rows", "100000000"),
     ("min_insert_block_size_bytes", "2000000000"),
+    ("max_partitions_per_insert_block", MOST_PARTITIONS),
 ];
 
 /// Measures that one statement computes.
@@ -35,7 +36,8 @@ const MOST_STORED_KEYS: u64 = 5_000_000;
 const MOST_RANGES: usize = 8;
 
 impl EventWarehouse {
-    /// Computes buckets and puts them in the place of what was stored. Returns the series that have too many keys to be kept.
+    /// Computes buckets and puts them in the place of what was stored. Returns the series that cannot be kept: they have too many
+    /// keys, or lists in them. Before each statement, `goes_on` is asked whether it may begin; if not, nothing is returned.
     ///
     /// All of `starts` are to be made of the same: see [`Kept::made_of`].
     ///
@@ -49,8 +51,9 @@ impl EventWarehouse {
         span: Span<'_>,
         kept: &Kept,
         version: i64,
-    ) -> Result<Vec<u64>, WarehouseError> {
-        let Some(&start) = span.starts.first() else { return Ok(Vec::new()) };
+        goes_on: impl AsyncFn() -> bool,
+    ) -> Result<Option<Vec<u64>>, WarehouseError> {
+        let Some(&start) = span.starts.first() else { return Ok(Some(Vec::new())) };
         let plan = plan.kept_in(span.grain, start, kept);
         // Questions read the events of minutes that are not computed. In the place of longer buckets, shorter ones answer.
         let in_turn = |mut statement: Statement| {
@@ -67,6 +70,9 @@ impl EventWarehouse {
                     return Err(WarehouseError::OverLimits(format!("{keys} keys")));
                 }
                 for entries in plan.entries.chunks(MEASURES) {
+                    if !goes_on().await {
+                        return Ok(None);
+                    }
                     self.execute(&in_turn(put_together(account_id, entries, shorter, span, version))).await?;
                 }
             }
@@ -79,6 +85,9 @@ impl EventWarehouse {
                 let has_come = |entry: &&Entry| come.iter().any(|(name, _)| *name == entry.0.event_name);
                 let (entries, without): (Vec<&Entry>, Vec<&Entry>) = plan.entries.iter().partition(has_come);
                 for entries in entries.chunks(MEASURES) {
+                    if !goes_on().await {
+                        return Ok(None);
+                    }
                     self.execute(&in_turn(compute(account_id, entries, span, version))).await?;
                 }
                 self.execute(&clear(account_id, &without, span, version)).await?;
@@ -89,8 +98,9 @@ impl EventWarehouse {
         statement.push(" AND grain = ").integer(span.grain.seconds().into()).push(" AND ");
         span.holds(&mut statement, "bucket", "toInt64(toUnixTimestamp(bucket)) * 1000");
         statement.push(" AND version = ").time(version);
-        statement.push(" AND length(keys) > ").integer(i64::try_from(MOST_KEYS).unwrap_or(i64::MAX));
-        self.ask(&statement).await
+        statement.push(" AND (length(keys) > ").integer(i64::try_from(MOST_KEYS).unwrap_or(i64::MAX));
+        statement.push(" OR arrayExists(key -> has(key, '\\0[]'), keys))");
+        self.ask(&statement).await.map(Some)
     }
 
     /// How many keys the shorter buckets have that some buckets are made of.
@@ -181,7 +191,7 @@ fn scans<'e>(entries: &[&'e Entry]) -> Vec<(Vec<Placed<'e>>, &'e [Vec<String>])>
     for ((measure, sets), place) in entries.iter().copied().zip(0..) {
         let fits = |(measures, others): &&mut (Vec<Placed<'_>>, &[Vec<String>])| {
             let is_alike = |(_, other): &Placed<'_>| {
-                other.event_name == measure.event_name && object_of(other) == object_of(measure)
+                other.event_name == measure.event_name && objects_of(other) == objects_of(measure)
             };
             *others == sets.as_slice() && measures.iter().all(is_alike)
         };

@@ -74,13 +74,14 @@ pub(super) enum Shape {
     Numbers,
     Distribution,
     Uniques,
+    Currencies,
     First,
     Last,
 }
 
 impl Shape {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Count, Self::Numbers, Self::Distribution, Self::Uniques, Self::First, Self::Last];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Count, Self::Numbers, Self::Distribution, Self::Uniques, Self::Currencies, Self::First, Self::Last];
 
     pub(super) const fn of(of: &Of) -> Self {
         match of {
@@ -88,6 +89,7 @@ impl Shape {
             Of::Numbers(_) => Self::Numbers,
             Of::Distribution(_) => Self::Distribution,
             Of::Uniques(_) => Self::Uniques,
+            Of::Currencies(_) => Self::Currencies,
             Of::First { .. } => Self::First,
             Of::Last { .. } => Self::Last,
         }
@@ -98,7 +100,7 @@ impl Shape {
             Column::Count => true,
             Column::Object | Column::At => matches!(self, Self::First | Self::Last),
             Column::Total => matches!(self, Self::Numbers | Self::First | Self::Last),
-            Column::Low | Column::High => matches!(self, Self::Numbers),
+            Column::Low | Column::High => matches!(self, Self::Numbers | Self::Currencies),
             Column::Bins => matches!(self, Self::Distribution),
             Column::Hashes => matches!(self, Self::Uniques),
         }

@@ -1,9 +1,9 @@
 //! Measures as SQL: what is computed of events, in the shape that rollups store and answers merge.
 
-use analytics_domain::metric::{Measure, Of, buckets::Range, sketch};
+use analytics_domain::metric::{CURRENCY, Measure, Of, buckets::Range, sketch};
 
 use super::{
-    read::{Source, condition, number, text},
+    read::{Source, condition, key_text, number, text},
     shape::{COLUMNS, Column},
 };
 use crate::statement::Statement;
@@ -42,7 +42,7 @@ pub(super) type Placed<'m> = (i64, &'m Measure);
 /// What one look at the events of an account computes.
 pub(super) struct Scan<'s> {
     pub account_id: &'s str,
-    /// All have the same [`object_of`].
+    /// All have the same [`objects_of`].
     pub measures: &'s [Placed<'s>],
     pub dimensions: &'s [String],
     /// None for all time together.
@@ -52,11 +52,11 @@ pub(super) struct Scan<'s> {
     pub sets: Option<&'s [Vec<String>]>,
 }
 
-/// The property that tells apart the objects whose first or last values a measure adds up.
-pub(super) fn object_of(measure: &Measure) -> Option<&str> {
+/// The properties that together tell apart the objects whose first or last values a measure adds up.
+pub(super) fn objects_of(measure: &Measure) -> &[String] {
     match &measure.of {
-        Of::First { object, .. } | Of::Last { object, .. } => object.as_deref(),
-        _ => None,
+        Of::First { objects, .. } | Of::Last { objects, .. } => objects,
+        _ => &[],
     }
 }
 
@@ -114,18 +114,21 @@ impl Scan<'_> {
             keys.push("bucket");
         }
         for (name, dimension) in dimensions.iter().zip(self.dimensions) {
-            text(statement, Source::Events, dimension);
+            match self.sets {
+                Some(_) => key_text(statement, dimension),
+                None => text(statement, Source::Events, dimension),
+            }
             statement.push(" AS ").push(name).push(", ");
         }
         if self.columns.contains(&Column::Object) {
-            match self.measures.first().and_then(|(_, measure)| object_of(measure)) {
-                None => drop(statement.push("toUInt64(0)")),
-                Some(object) => {
-                    // Events without one are of one object.
-                    statement.push("sipHash64(ifNull(");
-                    text(statement, Source::Events, object);
-                    statement.push(", ''))");
-                }
+            let objects = self.measures.first().map_or(&[][..], |(_, measure)| objects_of(measure));
+            if objects.is_empty() {
+                statement.push("toUInt64(0)");
+            } else {
+                // As JSON, no two lists of texts look alike, and one that is not there looks like none.
+                statement.push("sipHash64(toJSONString(");
+                array(statement, objects, |statement, path| text(statement, Source::Events, path));
+                statement.push("))");
             }
             statement.push(" AS object, ");
             keys.push("object");
@@ -221,6 +224,16 @@ fn value(statement: &mut Statement, column: Column, measure: &Measure) {
         (Column::Total, Of::Numbers(path)) => aggregate(statement, "sumIf(", path),
         (Column::Low, Of::Numbers(path)) => aggregate(statement, "minIf(", path),
         (Column::High, Of::Numbers(path)) => aggregate(statement, "maxIf(", path),
+        (Column::Low, Of::Currencies(_)) => {
+            statement.push("minIf(");
+            currency_hash(statement);
+            when(statement);
+        }
+        (Column::High, Of::Currencies(_)) => {
+            statement.push("maxIf(");
+            currency_hash(statement);
+            when(statement);
+        }
         (Column::Total, Of::First { property, .. } | Of::Last { property, .. }) => {
             let is_first = matches!(measure.of, Of::First { .. });
             statement.push(if is_first { "argMinIf(" } else { "argMaxIf(" });
@@ -273,7 +286,21 @@ fn counts(statement: &mut Statement, measure: &Measure) {
             text(statement, Source::Events, path);
             statement.push(" IS NOT NULL");
         }
+        Of::Currencies(path) => {
+            statement.push(" AND ");
+            number(statement, path);
+            statement.push(" IS NOT NULL AND ");
+            text(statement, Source::Events, CURRENCY);
+            statement.push(" IS NOT NULL");
+        }
     }
+}
+
+/// As many bits of the hash of an event's currency as a double holds exactly.
+fn currency_hash(statement: &mut Statement) {
+    statement.push("toFloat64(bitShiftRight(sipHash64(assumeNotNull(");
+    text(statement, Source::Events, CURRENCY);
+    statement.push(")), 11))");
 }
 
 /// As [`sketch::bin`].

@@ -4,6 +4,9 @@ use crate::{EventWarehouse, WarehouseError, statement::Statement};
 
 use super::read::{Source, number, text};
 
+/// Names of an account's events that formulas are read with. Any other name stands in quotes.
+pub const EVENT_NAMES: usize = 2_000;
+
 /// What a property held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fact {
@@ -14,14 +17,17 @@ pub struct Fact {
 }
 
 impl EventWarehouse {
-    /// Names of events that an account has sent in the last month, most recent names first.
+    /// Names of events that an account has sent in the last month, the one that came last first. [`EVENT_NAMES`] at most.
     ///
     /// # Errors
     /// If ClickHouse does not answer.
     pub async fn event_names(&self, account_id: &str, now: i64) -> Result<Vec<String>, WarehouseError> {
         let mut statement = Statement::default();
-        statement.push("SELECT DISTINCT toString(event_name) FROM events WHERE account_id = ").text(account_id);
-        statement.push(" AND timestamp >= ").time(now - 30 * 86_400_000).push(" LIMIT 2000");
+        statement.push("SELECT toString(event_name) FROM events WHERE account_id = ").text(account_id);
+        statement.push(" AND timestamp >= ").time(now - 30 * 86_400_000);
+        // Names of the same time are in order, so that the same names are told each time.
+        statement.push(" GROUP BY event_name ORDER BY max(timestamp) DESC, event_name LIMIT ");
+        statement.integer(i64::try_from(EVENT_NAMES).unwrap_or(i64::MAX));
         self.ask(&statement).await
     }
 

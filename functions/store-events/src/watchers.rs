@@ -1,0 +1,50 @@
+//! Accounts whose events were stored are announced to those who watch them. Nothing waits for it for long: what is not
+//! announced now is in the numbers that the next announcement brings.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use analytics_domain::live::LiveMessage;
+use analytics_dynamo::Watched;
+use analytics_messaging::Queue;
+use futures_util::{StreamExt, stream};
+use tokio::time::timeout;
+
+/// Messages on their way at the same time.
+const AT_ONCE: usize = 64;
+/// For all messages together.
+const PATIENCE: Duration = Duration::from_millis(700);
+
+/// Those who watch, and are told that there is something new.
+pub trait Watchers: Sync {
+    fn stored(&self, account_ids: &BTreeSet<String>) -> impl Future<Output = ()> + Send;
+}
+
+/// The live queue, for accounts that somebody watches.
+pub struct LiveQueue {
+    pub live: Queue,
+    pub watched: Watched,
+    /// Epoch milliseconds.
+    pub now: fn() -> i64,
+}
+
+impl Watchers for LiveQueue {
+    async fn stored(&self, account_ids: &BTreeSet<String>) {
+        let at = (self.now)();
+        let watched = self.watched.among(account_ids.iter().map(String::as_str), at).await;
+        let count = watched.len();
+        let sending: Vec<_> = watched.into_iter().map(|account_id| self.announce(account_id, at)).collect();
+        if timeout(PATIENCE, stream::iter(sending).buffer_unordered(AT_ONCE).collect::<()>()).await.is_err() {
+            tracing::warn!(accounts = count, "the live queue did not take all announcements in time");
+        }
+    }
+}
+
+impl LiveQueue {
+    async fn announce(&self, account_id: &str, at: i64) {
+        let message = LiveMessage::Stored { account_id: account_id.into(), at };
+        let Ok(text) = serde_json::to_string(&message) else { return };
+        if let Err(error) = self.live.send_in_group(text, &message.group()).await {
+            tracing::warn!(account.id = account_id, error.cause = %error, "stored events were not announced");
+        }
+    }
+}

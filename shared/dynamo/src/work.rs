@@ -1,0 +1,443 @@
+//! Which accounts have rollups to compute, so that ClickHouse is asked about nobody else.
+//!
+//! `store-events` notes an account after its events and their marks are stored and before it acknowledges them: after a crash
+//! in between, the events are delivered and noted again. `rollup-metrics` reads the notes, claims one account at a time, and
+//! deletes the note once nothing is left to compute. A note that has changed meanwhile stays.
+//!
+//! An item is an account's note and its lease. Leases of accounts lie where no other account can be, whatever its id is.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Mutex, PoisonError},
+};
+
+use aws_sdk_dynamodb::{
+    Client,
+    error::{ProvideErrorMetadata, SdkError},
+    operation::update_item::builders::UpdateItemFluentBuilder,
+    types::{AttributeValue, ReturnValue},
+};
+use tokio::task::JoinSet;
+
+use crate::{TableError, integer, number, text, unavailable};
+
+/// Partitions that the notes are spread over, by account.
+pub const SLOTS: u32 = 8;
+
+/// The partition of what belongs to no account.
+const OWN: &str = "own";
+
+/// For so many milliseconds, a process does not note an account again. Within [`QUIET`] at least, nobody takes it that what was
+/// seen is all.
+const NOTED_FOR: i64 = 5_000;
+
+/// A note younger than so many milliseconds may stand for marks that were not seen yet.
+pub const QUIET: i64 = 15_000;
+
+/// Marks of so many milliseconds before a note may be what it is about.
+const BEFORE_NOTE: i64 = 300_000;
+
+/// Accounts remembered at most; then the memory starts anew.
+const REMEMBERED: usize = 10_000;
+
+/// Notes that are written at the same time.
+const AT_ONCE: usize = 32;
+
+/// An account with work. Times are epoch milliseconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    pub account_id: String,
+    /// When events or definitions were noted last.
+    pub noted_at: i64,
+    /// When there is something to compute.
+    pub due_at: i64,
+    /// No stale bucket was marked before this time.
+    pub since: i64,
+    /// Since when something due is not done; none if nothing is.
+    pub waiting_since: Option<i64>,
+    /// When it was last asked that its series be looked at, although no event has come.
+    pub asked_at: Option<i64>,
+    /// Nobody else may work on it until then.
+    pub leased_until: i64,
+    /// Failed tries in a row.
+    pub failures: u32,
+}
+
+/// What is left of a claimed account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing.
+    Nothing,
+    /// Something that is due at a time; no stale bucket was marked before `since`. Its series have been looked at, if
+    /// `is_answered`.
+    Later { due_at: i64, since: i64, is_answered: bool },
+    /// Something that is due now; `is_asked` if it is about series.
+    Now { is_asked: bool },
+    /// It failed and is tried again then.
+    Failed { retry_at: i64 },
+}
+
+/// What `rollup-metrics` notes of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// When all accounts were last looked for in ClickHouse.
+    pub swept_at: i64,
+    /// Which kind of series was known then.
+    pub generation: i64,
+    /// The slot and account behind which the next call begins.
+    pub cursor: Option<(u32, String)>,
+}
+
+/// The accounts with rollups to compute.
+#[derive(Debug)]
+pub struct WorkTable {
+    client: Client,
+    name: String,
+    noted: Mutex<HashMap<String, i64>>,
+}
+
+impl WorkTable {
+    #[must_use]
+    pub fn new(client: Client, name: impl Into<String>) -> Self {
+        Self { client, name: name.into(), noted: Mutex::default() }
+    }
+
+    /// Notes that stored buckets of these accounts have changed.
+    ///
+    /// # Errors
+    /// If some could not be noted.
+    pub async fn note(&self, account_ids: &BTreeSet<String>, now: i64) -> Result<(), TableError> {
+        let new: Vec<&String> = account_ids.iter().filter(|account_id| !self.is_noted(account_id, now)).collect();
+        for some in new.chunks(AT_ONCE) {
+            let write = |account_id: &&String| {
+                let write = self.update(account_id).update_expression(noting(false));
+                with_times(write, now, now - BEFORE_NOTE)
+            };
+            all(some.iter().map(write)).await?;
+            let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+            if noted.len() >= REMEMBERED {
+                noted.clear();
+            }
+            noted.extend(some.iter().map(|account_id| ((*account_id).clone(), now)));
+        }
+        Ok(())
+    }
+
+    fn is_noted(&self, account_id: &str, now: i64) -> bool {
+        let noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.get(account_id).is_some_and(|at| now - at < NOTED_FOR)
+    }
+
+    /// Notes accounts of which stale buckets were found, each with the time of the oldest mark; `is_asked` if their series are to
+    /// be looked at too.
+    ///
+    /// # Errors
+    /// If some could not be noted.
+    pub async fn note_found(&self, found: &[(String, i64)], is_asked: bool, now: i64) -> Result<(), TableError> {
+        for some in found.chunks(AT_ONCE) {
+            let older = |(account_id, since): &(String, i64)| {
+                let write = self.update(account_id).update_expression("SET changedSince = :since");
+                let write = write.condition_expression("changedSince > :since");
+                write.expression_attribute_values(":since", number(*since))
+            };
+            all(some.iter().map(older)).await?;
+            let write = |(account_id, since): &(String, i64)| {
+                with_times(self.update(account_id).update_expression(noting(is_asked)), now, *since)
+            };
+            all(some.iter().map(write)).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes that the series of an account are to be looked at. Metrics that are written within [`QUIET`] of it are seen.
+    ///
+    /// # Errors
+    /// If it could not be noted.
+    pub async fn ask(&self, account_id: &str, now: i64) -> Result<(), TableError> {
+        let write = self.update(account_id).update_expression(noting(true));
+        with_times(write, now, now - BEFORE_NOTE).send().await.map(drop).map_err(|error| unavailable(&error))
+    }
+
+    /// The noted accounts of a slot behind `after`, in order. Fewer than `most` are the last.
+    ///
+    /// # Errors
+    /// If the table cannot be asked.
+    pub async fn page(&self, slot: u32, after: &str, most: i32) -> Result<Vec<Work>, TableError> {
+        let mut found = Vec::new();
+        let mut start = None;
+        loop {
+            let page = self.client.query().table_name(&self.name);
+            // A value of a key is never empty.
+            let page = match after {
+                "" => page.key_condition_expression("slot = :slot"),
+                after => page
+                    .key_condition_expression("slot = :slot AND accountId > :after")
+                    .expression_attribute_values(":after", text(after)),
+            };
+            let page = page
+                .expression_attribute_values(":slot", text(&slot.to_string()))
+                .limit(most)
+                .consistent_read(true)
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| unavailable(&error))?;
+            found.extend(page.items().iter().filter_map(read));
+            start = page.last_evaluated_key().cloned();
+            if start.is_none() || found.len() >= usize::try_from(most).unwrap_or(usize::MAX) {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// The note of one account, if there is one.
+    ///
+    /// # Errors
+    /// If the table cannot be asked.
+    pub async fn of(&self, account_id: &str) -> Result<Option<Work>, TableError> {
+        let page = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .key_condition_expression("slot = :slot AND accountId = :account")
+            .expression_attribute_values(":slot", text(&slot_of(account_id).to_string()))
+            .expression_attribute_values(":account", text(account_id))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| unavailable(&error))?;
+        Ok(page.items().iter().find_map(read))
+    }
+
+    /// Claims an account until `until`, and says what is noted of it by now; none if another process has it, or it is gone.
+    ///
+    /// # Errors
+    /// If the table cannot be asked.
+    pub async fn claim(&self, account_id: &str, owner: &str, now: i64, until: i64) -> Result<Option<Work>, TableError> {
+        let claim = self
+            .update(account_id)
+            .update_expression("SET holder = :me, leasedUntil = :until")
+            .condition_expression(
+                "attribute_exists(notedAt) AND (attribute_not_exists(leasedUntil) OR leasedUntil < :now OR holder = :me)",
+            )
+            .expression_attribute_values(":me", text(owner))
+            .expression_attribute_values(":until", number(until))
+            .expression_attribute_values(":now", number(now))
+            .return_values(ReturnValue::AllNew);
+        match claim.send().await {
+            Ok(claimed) => Ok(claimed.attributes().and_then(read)),
+            Err(error)
+                if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(unavailable(&error)),
+        }
+    }
+
+    /// Lets go of a claimed account and notes what is left of it. What was noted since the claim, which found `seen`, counts
+    /// as due now.
+    ///
+    /// # Errors
+    /// If the table cannot be asked.
+    pub async fn finish(
+        &self,
+        account_id: &str,
+        owner: &str,
+        seen: &Work,
+        left: Left,
+        now: i64,
+    ) -> Result<(), TableError> {
+        const UNCHANGED: &str = "holder = :me AND notedAt = :seen";
+        let update = |expression: &str| {
+            let update = self.update(account_id).update_expression(expression);
+            update.expression_attribute_values(":me", text(owner))
+        };
+        let is_left = match left {
+            Left::Nothing => {
+                let delete = self
+                    .client
+                    .delete_item()
+                    .table_name(&self.name)
+                    .key("slot", text(&slot_of(account_id).to_string()))
+                    .key("accountId", text(account_id))
+                    .condition_expression(UNCHANGED)
+                    .expression_attribute_values(":me", text(owner))
+                    .expression_attribute_values(":seen", number(seen.noted_at));
+                applied(delete.send().await)?
+            }
+            Left::Later { due_at, since, is_answered } => {
+                let asked = if is_answered { "asked, " } else { "" };
+                let later = format!(
+                    "SET dueAt = :due, changedSince = :since REMOVE {asked}waitingSince, failures, holder, leasedUntil"
+                );
+                let later = update(&later)
+                    .condition_expression(UNCHANGED)
+                    .expression_attribute_values(":due", number(due_at))
+                    .expression_attribute_values(":since", number(since))
+                    .expression_attribute_values(":seen", number(seen.noted_at));
+                applied(later.send().await)?
+            }
+            Left::Now { is_asked } => {
+                let asked = if is_asked { ", asked = :now" } else { "" };
+                let due = format!("SET dueAt = :now{asked} REMOVE failures, holder, leasedUntil");
+                let due = update(&due).condition_expression("holder = :me");
+                applied(due.expression_attribute_values(":now", number(now)).send().await)?;
+                true
+            }
+            Left::Failed { retry_at } => {
+                let failed = "SET leasedUntil = :retry, failures = if_not_exists(failures, :none) + :one REMOVE holder";
+                let failed = update(failed)
+                    .condition_expression("holder = :me")
+                    .expression_attribute_values(":retry", number(retry_at))
+                    .expression_attribute_values(":none", number(0))
+                    .expression_attribute_values(":one", number(1));
+                applied(failed.send().await)?;
+                true
+            }
+        };
+        if is_left {
+            return Ok(());
+        }
+        // Of a note that has changed meanwhile, only the claim goes.
+        let release = update("SET waitingSince = :now REMOVE failures, holder, leasedUntil");
+        let release = release.condition_expression("holder = :me").expression_attribute_values(":now", number(now));
+        applied(release.send().await).map(drop)
+    }
+
+    /// What was noted of the work as a whole.
+    ///
+    /// # Errors
+    /// If the table cannot be asked.
+    pub async fn progress(&self) -> Result<Progress, TableError> {
+        let page = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .key_condition_expression("slot = :own")
+            .expression_attribute_values(":own", text(OWN))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| unavailable(&error))?;
+        let Some(item) = page.items().first() else { return Ok(Progress::default()) };
+        let cursor = integer(item, "cursorSlot").and_then(|slot| {
+            let account_id = item.get("cursorAccount")?.as_s().ok().filter(|account_id| !account_id.is_empty())?;
+            Some((u32::try_from(slot).ok()?, account_id.clone()))
+        });
+        Ok(Progress {
+            swept_at: integer(item, "sweptAt").unwrap_or(0),
+            generation: integer(item, "generation").unwrap_or(0),
+            cursor,
+        })
+    }
+
+    /// Notes how far the work as a whole is.
+    ///
+    /// # Errors
+    /// If the table cannot be asked.
+    pub async fn set_progress(&self, progress: &Progress) -> Result<(), TableError> {
+        let (slot, account_id) = progress.cursor.as_ref().map_or((0, ""), |(slot, account_id)| (*slot, account_id));
+        self.client
+            .update_item()
+            .table_name(&self.name)
+            .key("slot", text(OWN))
+            .key("accountId", text(OWN))
+            .update_expression(
+                "SET sweptAt = :swept, generation = :generation, cursorSlot = :slot, cursorAccount = :account",
+            )
+            .expression_attribute_values(":swept", number(progress.swept_at))
+            .expression_attribute_values(":generation", number(progress.generation))
+            .expression_attribute_values(":slot", number(slot.into()))
+            .expression_attribute_values(":account", text(account_id))
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| unavailable(&error))
+    }
+
+    fn update(&self, account_id: &str) -> UpdateItemFluentBuilder {
+        self.client
+            .update_item()
+            .table_name(&self.name)
+            .key("slot", text(&slot_of(account_id).to_string()))
+            .key("accountId", text(account_id))
+    }
+}
+
+/// Makes writes at the same time. Those whose conditions do not hold are not made.
+async fn all(writes: impl Iterator<Item = UpdateItemFluentBuilder>) -> Result<(), TableError> {
+    let mut running = JoinSet::new();
+    for write in writes {
+        running.spawn(async move { applied(write.send().await) });
+    }
+    while let Some(written) = running.join_next().await {
+        written.map_err(|_| TableError::Unavailable("a note was not written".to_owned()))??;
+    }
+    Ok(())
+}
+
+/// Whether a write on a condition was made.
+fn applied<T, E>(answer: Result<T, SdkError<E>>) -> Result<bool, TableError>
+where
+    E: ProvideErrorMetadata,
+{
+    match answer {
+        Ok(_) => Ok(true),
+        Err(error)
+            if error.as_service_error().and_then(ProvideErrorMetadata::code)
+                == Some("ConditionalCheckFailedException") =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(unavailable(&error)),
+    }
+}
+
+/// What a note writes, from `:now` and `:since`.
+const fn noting(is_asked: bool) -> &'static str {
+    if is_asked {
+        "SET notedAt = :now, dueAt = :now, asked = :now, changedSince = if_not_exists(changedSince, :since), \
+         waitingSince = if_not_exists(waitingSince, :now)"
+    } else {
+        "SET notedAt = :now, dueAt = :now, changedSince = if_not_exists(changedSince, :since), waitingSince = \
+         if_not_exists(waitingSince, :now)"
+    }
+}
+
+fn with_times(write: UpdateItemFluentBuilder, now: i64, since: i64) -> UpdateItemFluentBuilder {
+    write.expression_attribute_values(":now", number(now)).expression_attribute_values(":since", number(since))
+}
+
+/// FNV-1a: the same in every version, since items are found by it.
+fn slot_of(account_id: &str) -> u32 {
+    let hash =
+        account_id.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    hash % SLOTS
+}
+
+fn read(item: &HashMap<String, AttributeValue>) -> Option<Work> {
+    let noted_at = integer(item, "notedAt")?;
+    Some(Work {
+        account_id: item.get("accountId")?.as_s().ok()?.clone(),
+        noted_at,
+        due_at: integer(item, "dueAt").unwrap_or(noted_at),
+        since: integer(item, "changedSince").unwrap_or(0),
+        waiting_since: integer(item, "waitingSince"),
+        asked_at: integer(item, "asked"),
+        leased_until: integer(item, "leasedUntil").unwrap_or(0),
+        failures: integer(item, "failures").and_then(|failures| failures.try_into().ok()).unwrap_or(0),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_are_found_where_they_were_noted_and_spread_over_all_slots() {
+        assert_eq!(["", "a", "demo", "#leases"].map(slot_of), [5, 4, 6, 1], "items that are stored lie there");
+        let slots: BTreeSet<u32> = (0..100).map(|number| slot_of(&format!("account-{number}"))).collect();
+        assert_eq!(slots, (0..SLOTS).collect());
+    }
+}
