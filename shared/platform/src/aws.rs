@@ -3,11 +3,7 @@
 
 use aws_credential_types::Credentials;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
-use aws_smithy_runtime_api::client::{
-    behavior_version::BehaviorVersion,
-    orchestrator::HttpResponse,
-    result::{ConnectorError, SdkError},
-};
+use aws_smithy_runtime_api::client::{behavior_version::BehaviorVersion, orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::{SdkConfig, region::Region};
 
@@ -57,22 +53,11 @@ pub fn describe<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> S
         SdkError::ResponseError(failed) => format!("an unreadable answer (status {})", failed.raw().status()),
         SdkError::TimeoutError(_) => "no answer in time".to_owned(),
         SdkError::DispatchFailure(failed) => {
-            failed.as_connector_error().map_or_else(|| "not sent".to_owned(), connection)
+            // None of these errors knows what was to be sent.
+            failed.as_connector_error().map_or_else(|| "not sent".to_owned(), |error| crate::causes(error))
         }
         _ => "the request could not be built".to_owned(),
     }
-}
-
-/// Why nothing was sent or answered, down to the cause. None of these errors knows what was to be sent.
-fn connection(error: &ConnectorError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text += ": ";
-        text += &cause.to_string();
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

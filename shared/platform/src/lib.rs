@@ -15,6 +15,19 @@ pub fn now_millis() -> i64 {
     Timestamp::now().as_millisecond()
 }
 
+/// An error with all its causes down to the first.
+#[must_use]
+pub fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text += ": ";
+        text += &cause.to_string();
+        source = cause.source();
+    }
+    text
+}
+
 /// Random bytes for ids.
 #[must_use]
 pub fn random<const N: usize>() -> [u8; N] {

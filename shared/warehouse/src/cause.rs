@@ -28,7 +28,8 @@ fn name(answer: &str) -> Option<&str> {
 /// What went wrong on this side, or between the two.
 pub(crate) fn of_failure(error: &Error) -> String {
     match error {
-        Error::Network(cause) => format!("network error: {}", chain(&**cause)),
+        // None of these errors knows what was to be sent.
+        Error::Network(cause) => format!("network error: {}", analytics_platform::causes(&**cause)),
         Error::TimedOut => "no answer in time".to_owned(),
         Error::BadResponse(answer) => of_answer(answer),
         Error::Compression(_) | Error::Decompression(_) => "what was sent or came could not be compressed".to_owned(),
@@ -38,18 +39,6 @@ pub(crate) fn of_failure(error: &Error) -> String {
         // Their words may quote a value.
         _ => "a row or a parameter that cannot be sent or read".to_owned(),
     }
-}
-
-/// Errors of connections down to the first cause. None of them knows what was to be sent.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text += ": ";
-        text += &cause.to_string();
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]
