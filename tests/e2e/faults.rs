@@ -19,6 +19,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tests::{
     gateway, pipeline,
+    proxy::{FaultProxy, Parts},
     runtime_api::Outcome,
     sqs::Queue,
     stack::{Account, PATIENCE, Stack, eventually},
@@ -260,6 +261,34 @@ async fn a_call_of_well_packed_events_is_answered_in_time_and_stored_by_and_by()
         calls += 1;
     }
     ensure!(large.total(&[]).await? == 130, "after {calls} calls");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_slow_table_of_viewers_delays_no_storing() -> Result<()> {
+    let stack = Stack::shared().await;
+    let accounts: Vec<Account<'_>> = (0..100).map(|_| stack.account("slow-table")).collect();
+    let messages: Vec<String> = accounts.iter().map(|account| sealed(&account.id, 0, "{}")).collect::<Result<_>>()?;
+    let is_table = |parts: &Parts| {
+        let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+        target.is_some_and(|target| target.starts_with("DynamoDB_"))
+    };
+    let proxy = FaultProxy::start(&stack.setting("AWS_ENDPOINT_URL"), is_table).await?;
+    proxy.delay(Duration::from_secs(2));
+    let own = [("AWS_ENDPOINT_URL", proxy.url.as_str())];
+    let mut store = pipeline::function(&stack, "store-events", &own, None).await?;
+    let began = Instant::now();
+    let messages = messages.iter().enumerate().map(|(number, body)| (number.to_string(), body.as_str()));
+    let Outcome::Response(answer) = store.invoke(pipeline::sqs_event(messages)).await? else {
+        anyhow::bail!("no answer")
+    };
+    // One account after the other, it would be half a minute.
+    ensure!(began.elapsed() < Duration::from_secs(6), "answered after {:?}", began.elapsed());
+    let answer: Value = serde_json::from_slice(&answer)?;
+    assert_eq!(answer, json!({"batchItemFailures": []}));
+    for account in [&accounts[0], &accounts[99]] {
+        ensure!(account.total(&[]).await? == 1, "its event is stored");
+    }
     Ok(())
 }
 

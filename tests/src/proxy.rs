@@ -1,11 +1,11 @@
-//! A proxy in front of ClickHouse or AWS that can halt one request at a chosen point and hold it there, so that a test
-//! can kill the process that waits for it between two of its side effects.
+//! A proxy in front of ClickHouse or AWS that can refuse requests, delay them, or halt one at a chosen point and hold it there,
+//! so that a test can kill the process that waits for it between two of its side effects.
 
 use std::{
     fmt::Write,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -85,6 +85,8 @@ struct Shared {
     armed: Mutex<Option<Armed>>,
     /// Counted requests are answered with 429, and not passed on.
     is_refusing: AtomicBool,
+    /// Counted requests are passed on after so many milliseconds.
+    delay: AtomicU64,
 }
 
 impl Shared {
@@ -121,7 +123,13 @@ impl FaultProxy {
         let server = server.strip_prefix("http://").context("the server's address starts with http://")?;
         let server = server.trim_end_matches('/').to_owned();
         let counts = Box::new(counts);
-        let shared = Arc::new(Shared { server, counts, armed: Mutex::default(), is_refusing: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            server,
+            counts,
+            armed: Mutex::default(),
+            is_refusing: AtomicBool::new(false),
+            delay: AtomicU64::new(0),
+        });
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
         let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
@@ -131,6 +139,11 @@ impl FaultProxy {
     /// Whether counted requests are refused from now on, as too many.
     pub fn refuse(&self, whether: bool) {
         self.shared.is_refusing.store(whether, Ordering::Relaxed);
+    }
+
+    /// Counted requests wait for so long from now on, before the server sees them.
+    pub fn delay(&self, by: Duration) {
+        self.shared.delay.store(by.as_millis().try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// Halts the next request, or one after `skip` others, at this point. Replaces what was asked for before.
@@ -171,6 +184,10 @@ async fn pass(shared: &Shared, request: Request<Incoming>) -> Result<Response<Fu
         let refusal = r#"{"message":"Rate exceeded"}"#;
         let answer = Response::builder().status(429).header("x-amzn-errortype", "LimitExceededException");
         return Ok(answer.body(Full::new(Bytes::from(refusal)))?);
+    }
+    let delay = shared.delay.load(Ordering::Relaxed);
+    if delay > 0 && (shared.counts)(&parts) {
+        tokio::time::sleep(Duration::from_millis(delay)).await;
     }
     let Some(halt) = shared.halt(&parts) else {
         return forward(&shared.server, parts, body).await;

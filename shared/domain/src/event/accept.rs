@@ -156,7 +156,7 @@ impl<'r> Rules<'r> {
         let user_id = problems.take(id(user_id, "/userId")).flatten();
         let properties = problems.take(read_properties(properties, names)).unwrap_or_default();
         let own_context = self.own_context(context, sent_at, &mut problems);
-        let clock_skew_ms = own_context.clock_skew_ms.or(self.clock_skew_ms);
+        let clock_skew_ms = own_context.as_ref().and_then(|own| own.clock_skew_ms).or(self.clock_skew_ms);
         let timestamp = match (&event_id, timestamp) {
             (Some(event_id), Some(timestamp)) => {
                 problems.take(self.time(event_id.as_deref(), timestamp, clock_skew_ms))
@@ -175,7 +175,7 @@ impl<'r> Rules<'r> {
             session_id: session_id.unwrap_or_default(),
             user_id: user_id.unwrap_or_default(),
             properties,
-            own_context: (own_context != OwnContext::default()).then(|| Box::new(own_context)),
+            own_context,
         })
     }
 
@@ -215,7 +215,10 @@ impl<'r> Rules<'r> {
         context: Option<&'a RawValue>,
         sent_at: Option<&RawValue>,
         problems: &mut Problems,
-    ) -> OwnContext<'a> {
+    ) -> Option<Box<OwnContext<'a>>> {
+        if context.is_none() && sent_at.is_none() {
+            return None;
+        }
         let mut own = context::read(context, problems);
         let of_request = [&self.arrival.ip, &self.arrival.user_agent, &self.arrival.locale];
         for (value, of_request) in [&mut own.ip, &mut own.user_agent, &mut own.locale].into_iter().zip(of_request) {
@@ -226,7 +229,7 @@ impl<'r> Rules<'r> {
         let sent_at = problems.take(optional(sent_at).map(|raw| moment(raw, "/sentAt")).transpose()).flatten();
         let skew = sent_at.map(|millis| self.arrival.received_at - millis);
         own.clock_skew_ms = skew.filter(|_| skew != self.clock_skew_ms);
-        own
+        (own != OwnContext::default()).then(|| Box::new(own))
     }
 
     /// When the event happened. An event that brings an id must bring a time too, in itself or in its id: if the time

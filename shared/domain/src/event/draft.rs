@@ -173,7 +173,7 @@ fn holds_lines(text: &str) -> bool {
 }
 
 fn utf8(body: &[u8]) -> Result<&str, BodyError> {
-    std::str::from_utf8(body).map_err(|error| BodyError::Utf8(error.valid_up_to()))
+    simdutf8::compat::from_utf8(body).map_err(|error| BodyError::Utf8(error.valid_up_to()))
 }
 
 impl Draft<'_> {

@@ -71,7 +71,7 @@ pub(super) fn name<'a>(raw: Option<&'a RawValue>, pointer: &str) -> Result<Optio
 /// An id: as a name, or an integer of 64 bits, which stands for its decimal text: the ids of Telegram are numbers.
 pub(super) fn id<'a>(raw: Option<&'a RawValue>, pointer: &str) -> Result<Option<Cow<'a, str>>, Rejection> {
     let json = raw.map_or("", RawValue::get);
-    if !json.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+    if !matches!(json.as_bytes(), [b'-' | b'0'..=b'9', ..]) {
         return name(raw, pointer);
     }
     if json.contains(['.', 'e', 'E']) {

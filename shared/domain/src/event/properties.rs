@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
 use super::{
     limits,
@@ -44,12 +44,12 @@ fn check<'a>(text: &'a str, names: &mut Vec<&'a str>) -> Result<bool, Rejection>
     names.clear();
     let mut scan = Scan {
         text,
-        is_ascii: text.is_ascii(),
+        has_backquotes: memchr(b'`', text.as_bytes()).is_some(),
         top_name: "",
         members: 0,
         is_canonical: true,
         names,
-        starts: [0; limits::DEPTH + 1],
+        objects: [Names::default(); limits::DEPTH + 1],
     };
     match scan.run() {
         Ok(()) => Ok(scan.is_canonical),
@@ -72,7 +72,8 @@ type Problem = (Code, String);
 
 struct Scan<'a, 'n> {
     text: &'a str,
-    is_ascii: bool,
+    /// There is a backquote somewhere: every name that the event store cannot read holds one.
+    has_backquotes: bool,
     /// The property that is being looked at, as it stands in the text.
     top_name: &'a str,
     members: usize,
@@ -80,8 +81,25 @@ struct Scan<'a, 'n> {
     is_canonical: bool,
     /// The names of the objects that are open, while everything is canonical.
     names: &'n mut Vec<&'a str>,
-    /// Where in `names` those of the object or array at this depth begin.
-    starts: [usize; limits::DEPTH + 1],
+    /// Those of the object or array that is open at this depth.
+    objects: [Names; limits::DEPTH + 1],
+}
+
+/// The names of one object.
+#[derive(Clone, Copy, Default)]
+struct Names {
+    /// Where they begin.
+    start: usize,
+    /// A bit for each, by [`bit`]: only names with the same bit are compared.
+    bits: u64,
+}
+
+/// One of 64 bits for a name that is not empty; names of one object rarely share one.
+fn bit(name: &str) -> u64 {
+    let bytes = name.as_bytes();
+    let at = |index: usize| u32::from(bytes[index]);
+    let mixed = at(0) + 5 * at(bytes.len() / 2) + 11 * at(bytes.len() - 1) + 23 * bytes.len() as u32;
+    1 << (mixed % 64)
 }
 
 impl<'a> Scan<'a, '_> {
@@ -93,10 +111,10 @@ impl<'a> Scan<'a, '_> {
             at += 1;
             match byte {
                 b'"' => {
-                    let end = self.string(at)?;
+                    let (end, is_escaped) = self.string(at)?;
                     // Only a member's name is followed by a colon.
                     if bytes[end + 1..].trim_ascii_start().first() == Some(&b':') {
-                        self.member(&self.text[at..end], depth)?;
+                        self.member(&self.text[at..end], is_escaped, depth)?;
                     }
                     at = end + 1;
                 }
@@ -106,19 +124,20 @@ impl<'a> Scan<'a, '_> {
                         let detail = format!("objects and arrays may stand {} deep within each other", limits::DEPTH);
                         return Err((Code::TooDeep, detail));
                     }
-                    self.starts[depth] = self.names.len();
+                    self.objects[depth] = Names { start: self.names.len(), bits: 0 };
                 }
                 b'}' | b']' => {
-                    self.names.truncate(self.starts[depth]);
+                    self.names.truncate(self.objects[depth].start);
                     depth -= 1;
                 }
                 b'-' | b'0'..=b'9' => {
-                    let rest = &bytes[at..];
-                    let more =
-                        rest.iter().position(|byte| !matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
-                    let end = at + more.unwrap_or(rest.len());
-                    self.is_canonical &= check_number(&self.text[at - 1..end])?;
-                    at = end;
+                    let start = at - 1;
+                    let mut is_integer = true;
+                    while let Some(more @ (b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-')) = bytes.get(at) {
+                        is_integer &= more.is_ascii_digit();
+                        at += 1;
+                    }
+                    self.is_canonical &= check_number(&self.text[start..at], is_integer)?;
                 }
                 b' ' | b'\n' | b'\r' | b'\t' => self.is_canonical = false,
                 _ => {}
@@ -127,20 +146,20 @@ impl<'a> Scan<'a, '_> {
         Ok(())
     }
 
-    /// Where the string that starts at `start` (behind its opening quote) has its closing quote.
-    fn string(&mut self, start: usize) -> Result<usize, Problem> {
+    /// Where the string that starts at `start` (behind its opening quote) has its closing quote, and whether there are escapes in it.
+    fn string(&mut self, start: usize) -> Result<(usize, bool), Problem> {
         let bytes = self.text.as_bytes();
         let (mut piece, mut at) = (start, start);
         // `\uD83D` waits for its other half, which must follow at once.
         let mut high_half_ended_at = None;
         loop {
-            let Some(found) = memchr2(b'"', b'\\', &bytes[at..]) else { return Err(half_a_character()) };
-            at += found;
+            let Some(piece_end) = quote_or_escape(&bytes[at..]) else { return Err(half_a_character()) };
+            at += piece_end.at;
             // No character that canonical form escapes combines with one beside it, so pieces between them are normal by
             // themselves.
-            self.is_canonical = self.is_canonical && (self.is_ascii || is_nfc(&self.text[piece..at]));
+            self.is_canonical = self.is_canonical && (piece_end.is_ascii || is_nfc(&self.text[piece..at]));
             if bytes[at] == b'"' {
-                return if high_half_ended_at.is_some() { Err(half_a_character()) } else { Ok(at) };
+                return if high_half_ended_at.is_some() { Err(half_a_character()) } else { Ok((at, piece > start)) };
             }
             let unit =
                 bytes.get(at + 1).filter(|&&kind| kind == b'u').and_then(|_| code_unit(bytes.get(at + 2..at + 6)?));
@@ -156,7 +175,7 @@ impl<'a> Scan<'a, '_> {
         }
     }
 
-    fn member(&mut self, name: &'a str, depth: usize) -> Result<(), Problem> {
+    fn member(&mut self, name: &'a str, is_escaped: bool, depth: usize) -> Result<(), Problem> {
         if depth == 1 {
             self.top_name = name;
         }
@@ -171,17 +190,51 @@ impl<'a> Scan<'a, '_> {
             let detail = format!("a property's name has at most {} characters", limits::NAME_CHARS);
             return Err((Code::TooLong, detail));
         }
-        // A backquote is rare, and every name that the event store cannot read holds one.
-        if name.contains(['`', '\\']) {
+        if (self.has_backquotes || is_escaped) && name.contains(['`', '\\']) {
             check_property(&unescape(name)).map_err(|detail| (Code::InvalidName, detail))?;
         }
         // In canonical form, equal names are spelled alike.
         if self.is_canonical {
-            self.is_canonical = !self.names[self.starts[depth]..].contains(&name);
+            let object = &mut self.objects[depth];
+            let bit = bit(name);
+            self.is_canonical = object.bits & bit == 0 || !self.names[object.start..].contains(&name);
+            object.bits |= bit;
             self.names.push(name);
         }
         Ok(())
     }
+}
+
+/// Where a piece of a string ends.
+struct PieceEnd {
+    at: usize,
+    /// Nothing but ASCII stands before.
+    is_ascii: bool,
+}
+
+/// The first quote or backslash. Most strings are short: eight bytes are looked at together, and what is longer is left to
+/// `memchr`, which takes longer to begin.
+fn quote_or_escape(bytes: &[u8]) -> Option<PieceEnd> {
+    const EACH: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH: u64 = EACH << 7;
+    const WORDS: usize = 4;
+    // The high bit of each byte that is zero; of the bytes above the lowest of them, perhaps by mistake.
+    let zeros = |word: u64| word.wrapping_sub(EACH) & !word & HIGH;
+    let (words, _) = bytes.as_chunks::<8>();
+    let mut high = 0;
+    for (number, word) in words.iter().take(WORDS).enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let found = zeros(word ^ (EACH * u64::from(b'"'))) | zeros(word ^ (EACH * u64::from(b'\\')));
+        if found != 0 {
+            let before = (found & found.wrapping_neg()) - 1;
+            let at = 8 * number + found.trailing_zeros() as usize / 8;
+            return Some(PieceEnd { at, is_ascii: (high | word & before) & HIGH == 0 });
+        }
+        high |= word;
+    }
+    let start = 8 * words.len().min(WORDS);
+    let at = start + memchr2(b'"', b'\\', &bytes[start..])?;
+    Some(PieceEnd { at, is_ascii: high & HIGH == 0 && bytes[start..at].is_ascii() })
 }
 
 /// Whether canonical form has this escape too (without its backslash): a short one where there is one, else that of a
@@ -206,8 +259,7 @@ fn half_a_character() -> Problem {
 
 /// Integers must fit 64 bits, others a finite double: that is what storage and formulas compute with. Says whether the
 /// number is spelled as in canonical form.
-fn check_number(number: &str) -> Result<bool, Problem> {
-    let is_integer = !number.contains(['.', 'e', 'E']);
+fn check_number(number: &str, is_integer: bool) -> Result<bool, Problem> {
     let is_canonical = match number.len() {
         ..=18 if is_integer => Some(number != "-0"),
         _ if is_integer => (number.parse::<i64>().is_ok() || number.parse::<u64>().is_ok()).then_some(true),
@@ -289,6 +341,16 @@ mod tests {
             let text = format!("{{\"k\":\"{}\"}}", units.concat());
             let parses = serde_json::from_str::<serde_json::Value>(&text).is_ok();
             prop_assert_eq!(check(&text, &mut Vec::new()).is_ok(), parses, "{}", text);
+        }
+
+        #[test]
+        fn finds_where_a_piece_of_a_string_ends(text in "[a-zй漢]{0,50}[\"\\\\]?[a-zй\"\\\\\u{80}]{0,20}") {
+            let wanted = text.find(['"', '\\']);
+            let found = quote_or_escape(text.as_bytes());
+            prop_assert_eq!(found.as_ref().map(|end| end.at), wanted);
+            if let (Some(end), Some(at)) = (found, wanted) {
+                prop_assert_eq!(end.is_ascii, text[..at].is_ascii());
+            }
         }
 
         /// Canonical text is borrowed, other text is made canonical, and which of the two it is, the scan knows by itself.
