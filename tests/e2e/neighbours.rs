@@ -161,6 +161,114 @@ async fn expensive_live_questions_harm_no_neighbour() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn lists_under_long_paths_harm_no_neighbour() -> Result<()> {
+    simulate("lists", async |bad| {
+        // Stored with its path, each of these elements would take nearly a kilobyte.
+        let path = format!("{{\"{}\":", "n".repeat(128)).repeat(7);
+        let list: Value = serde_json::from_str(&format!("{path}[{}]{}", ["1"; 14_000].join(","), "}".repeat(7)))?;
+        let dotted: serde_json::Map<String, Value> =
+            (0..200).map(|number| (format!("{}{number}", "a.".repeat(60)), json!(1))).collect();
+        for batch in 0..6 {
+            let events: Vec<Value> = (0..100)
+                .map(|number| {
+                    let properties = if number % 2 == 0 { list.clone() } else { json!(dotted) };
+                    json!({
+                        "eventName": "message_sent", "eventId": format!("{batch}-{number}"), "timestamp": now_millis(),
+                        "properties": properties,
+                    })
+                })
+                .collect();
+            bad.send(&json!({"events": events})).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_of_many_series_harm_no_neighbour() -> Result<()> {
+    simulate("series", async |bad| {
+        bad.account.send_all(&[event(&bad.account, 0, "message_sent", "c", now_millis() - 2 * HOUR)]).await?;
+        let formula: Vec<String> = (0..40).map(|number| format!("\"name_{number}\"")).collect();
+        bad.define(&json!({"name": "base", "type": "gauge", "formula": formula.join(" + ")})).await?;
+        let started = Instant::now();
+        stream::iter(0..400)
+            .map(Ok)
+            .try_for_each_concurrent(AT_ONCE, async |number| {
+                let dimensions: Vec<String> = (0..4).map(|dimension| format!("d{number}x{dimension}")).collect();
+                let metric =
+                    json!({"name": format!("m {number}"), "type": "gauge", "formula": "base", "dimensions": dimensions});
+                if started.elapsed() > ATTACK || !bad.define(&metric).await? {
+                    return Err(Stop::Refused);
+                }
+                Ok::<_, Stop>(())
+            })
+            .await
+            .or_else(Stop::into_result)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn live_filters_of_many_tests_harm_no_neighbour() -> Result<()> {
+    simulate("live-filters", async |bad| {
+        let text = "скидка только сегодня ".repeat(300);
+        let mut sockets = Vec::new();
+        for number in 0..10 {
+            let query = format!("token={}&stream=analytics", bad.account.token(Role::Viewer));
+            let mut socket = Socket::open(&bad.account.stack.setting("LIVE_URL"), &query).await?;
+            // As many as there is room for, or fewer if so many are refused.
+            for tests in [190, 100, 50, 20] {
+                let tests: Vec<String> = (0..tests).map(|test| format!("a contains \"x{number}y{test}\"")).collect();
+                socket
+                    .say(&json!({"action": "subscribe", "stream": "analytics", "filter": tests.join(" or ")}))
+                    .await?;
+            }
+            sockets.push(socket);
+        }
+        let started = Instant::now();
+        while started.elapsed() < ATTACK {
+            let events: Vec<Value> = (0..200)
+                .map(|_| json!({"eventName": "message_sent", "timestamp": now_millis(), "properties": {"a": text}}))
+                .collect();
+            bad.send(&json!({"events": events})).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_viewers_of_one_account_harm_no_neighbour() -> Result<()> {
+    simulate("viewers", async |bad| {
+        let mut sockets = Vec::new();
+        for number in 0..60 {
+            let query = format!("token={}&stream=analytics", bad.account.token(Role::Viewer));
+            // Beyond some number, they are refused.
+            let Ok(mut socket) = Socket::open(&bad.account.stack.setting("LIVE_URL"), &query).await else { break };
+            for question in 0..10 {
+                let filter = format!("a = \"{}{number}\"", "x".repeat(1_000));
+                let ask = json!({
+                    "action": "subscribe", "stream": format!("query/{question}"), "period": "24h", "interval": "none",
+                    "filter": filter, "queries": [{"formula": "message_sent"}],
+                });
+                socket.say(&ask).await?;
+            }
+            sockets.push(socket);
+        }
+        let started = Instant::now();
+        let mut number = 0;
+        while started.elapsed() < ATTACK {
+            bad.account.send_all(&[event(&bad.account, number, "message_sent", "c", now_millis())]).await?;
+            number += 1;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_event_names_harm_no_neighbour() -> Result<()> {
     simulate("names", async |bad| {
         for batch in 0..4 {

@@ -2,7 +2,7 @@
 
 use analytics_domain::{access::Operation, metric::QueryDraft, search::ParameterError};
 use analytics_http::{ApiError, Incoming, Reply, csv as csv_reply, json};
-use analytics_metrics::{App, Question, answer, csv, fitting};
+use analytics_metrics::{App, Question, answer, csv};
 use lambda_http::Request;
 
 /// How the answer is written.
@@ -27,7 +27,7 @@ pub async fn handle(app: &App, request: Request) -> Result<Reply, ApiError> {
     let answer = answer(app, &principal.account_id, &known, question, &query).await?;
     match format {
         Format::Json => json(&answer),
-        Format::Csv => Ok(csv_reply(fitting(csv(&answer))?, &id)),
+        Format::Csv => Ok(csv_reply(csv(&answer), &id)),
     }
 }
 

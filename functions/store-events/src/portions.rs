@@ -1,9 +1,9 @@
 //! What one call takes on. SQS hands over messages by their packed size, which says little about the work in them: events
-//! that repeat each other pack 170 to 1. Here their plain bytes are counted.
+//! that repeat each other pack 170 to 1, and lists are stored with their paths. Here the bytes that are stored are counted.
 
 use std::collections::HashMap;
 
-use analytics_domain::event::{SealError, SealedBatch, open};
+use analytics_domain::event::{SealError, SealedBatch, derived_bytes, open};
 use analytics_messaging::Message;
 
 /// Plain bytes of one insert. ClickHouse takes them in less than a second, and a processor that is busy with them keeps no
@@ -18,7 +18,7 @@ pub struct Sealed<'m> {
     pub account_id: String,
     /// Accepted events.
     pub events: usize,
-    /// Plain bytes.
+    /// Plain bytes, and what the event store keeps of lists beside them.
     pub bytes: usize,
 }
 
@@ -27,7 +27,13 @@ impl<'m> Sealed<'m> {
     pub fn read(message: &'m Message) -> Result<Self, SealError> {
         let bytes = open(&message.body)?;
         let batch = SealedBatch::from_bytes(&bytes)?;
-        Ok(Self { message, account_id: batch.account_id.to_string(), events: batch.events.len(), bytes: bytes.len() })
+        let derived: usize = batch.events.iter().map(|event| derived_bytes(&event.properties)).sum();
+        Ok(Self {
+            message,
+            account_id: batch.account_id.to_string(),
+            events: batch.events.len(),
+            bytes: bytes.len() + derived,
+        })
     }
 }
 

@@ -1,9 +1,9 @@
 //! Inserts within a time, split where they fail.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use analytics_warehouse::WarehouseError;
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{Store, portions::Sealed};
@@ -53,25 +53,26 @@ impl From<WarehouseError> for Failure {
 /// until the message that fails stands alone and its neighbours are stored. When the time is over, what is left comes again.
 pub async fn store<'m>(store: &impl Store, inserts: Vec<Vec<Sealed<'m>>>, until: Instant) -> Outcome<'m> {
     let mut outcome = Outcome::default();
-    let mut round = inserts;
-    while !round.is_empty() {
-        let trying: Vec<_> = round.into_iter().map(|group| attempt(store, group, until)).collect();
-        let tried: Vec<_> = stream::iter(trying).buffer_unordered(AT_ONCE).collect().await;
-        round = Vec::new();
-        for (group, result) in tried {
-            match result {
-                Ok(()) => outcome.stored.extend(group),
-                Err(Failure::Elsewhere(cause)) => outcome.again.extend(put_off(group, &cause)),
-                Err(Failure::Content(reason)) => match <[Sealed<'m>; 1]>::try_from(group) {
-                    Ok([message]) => outcome.poison.push((message, reason)),
-                    Err(group) => round.extend(pieces(group)),
-                },
-                Err(Failure::Unclear(cause)) if group.len() == 1 => outcome.again.extend(put_off(group, &cause)),
-                Err(Failure::Unclear(_)) => round.extend(pieces(group)),
-            }
+    let mut waiting = VecDeque::from(inserts);
+    let mut trying = FuturesUnordered::new();
+    loop {
+        while trying.len() < AT_ONCE
+            && let Some(group) = waiting.pop_front()
+        {
+            trying.push(attempt(store, group, until));
+        }
+        let Some((group, result)) = trying.next().await else { return outcome };
+        match result {
+            Ok(()) => outcome.stored.extend(group),
+            Err(Failure::Elsewhere(cause)) => outcome.again.extend(put_off(group, &cause)),
+            Err(Failure::Content(reason)) => match <[Sealed<'m>; 1]>::try_from(group) {
+                Ok([message]) => outcome.poison.push((message, reason)),
+                Err(group) => waiting.extend(pieces(group)),
+            },
+            Err(Failure::Unclear(cause)) if group.len() == 1 => outcome.again.extend(put_off(group, &cause)),
+            Err(Failure::Unclear(_)) => waiting.extend(pieces(group)),
         }
     }
-    outcome
 }
 
 async fn attempt<'m>(

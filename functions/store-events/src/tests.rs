@@ -280,6 +280,19 @@ async fn a_call_takes_on_what_it_can_store_and_small_accounts_go_first() {
 }
 
 #[tokio::test]
+async fn lists_count_as_they_are_stored_with_their_paths() {
+    // Sealed before the limit was known: each element is stored with the 900 bytes of its path.
+    let path = format!("{{\"{}\":", "n".repeat(128)).repeat(7);
+    let list = format!("{path}[{}]{}", ["1"; 14_000].join(","), "}".repeat(7));
+    let messages =
+        (0..10).map(|number: usize| (format!("large-{number}"), sealed_for("large", &number.to_string(), &list)));
+    let end = run(FakeStore::default(), FakeDeadLetters::default(), messages.chain(good(0..3)).collect()).await;
+    assert!((0..3).all(|id| end.stored.contains(&id.to_string())), "{:?}", end.stored);
+    assert!((1..=6).contains(&(end.stored.len() - 3)), "of 13 MB each, a call takes on few: {:?}", end.stored);
+    assert_eq!(end.stored.len() + end.again.len(), 13);
+}
+
+#[tokio::test]
 async fn whom_only_rejected_events_came_from_is_not_announced() {
     let rejected = analytics_domain::event::RejectedEvent {
         position: 0,

@@ -30,10 +30,10 @@ struct Omitted {
 }
 
 impl Verdict {
-    fn new(taken: Taken, list: &str) -> Self {
+    fn new(taken: Taken) -> Self {
         let rejected_indexes: Vec<usize> = taken.rejections.iter().map(|(index, _)| *index).collect();
         let rejected = rejected_indexes.len();
-        let mut errors = FieldError::of_events(Some(list), taken.rejections);
+        let mut errors = FieldError::of_events(Some(taken.list), taken.rejections);
         let errors_omitted = errors.len().saturating_sub(LISTED_ERRORS);
         errors.truncate(LISTED_ERRORS);
         let omitted = (errors_omitted > 0).then_some(Omitted { errors_omitted, rejected_indexes });
@@ -48,15 +48,15 @@ type Parse = fn(&[u8]) -> Result<Drafts<'_>, BodyError>;
 /// # Errors
 /// If the request may not, cannot be read or holds no good event; or the queue is down.
 pub async fn handle<Q: SealedQueue, A: Answers>(app: &App<Q, A>, request: Request) -> Result<Reply, ApiError> {
-    let (parse, list): (Parse, _) = match Incoming::new(&request).media_type()? {
-        MediaType::Json => (parse_batch, "/events"),
-        MediaType::Lines => (parse_lines, ""),
+    let parse: Parse = match Incoming::new(&request).media_type()? {
+        MediaType::Json => parse_batch,
+        MediaType::Lines => parse_lines,
     };
     let answer = |taken: Taken| {
         if taken.accepted > 0 {
-            accepted(&Verdict::new(taken, list))
+            accepted(&Verdict::new(taken))
         } else {
-            let errors = FieldError::of_events(Some(list), taken.rejections);
+            let errors = FieldError::of_events(Some(taken.list), taken.rejections);
             Err(ApiError::invalid("none of the events was accepted: see errors", errors))
         }
     };

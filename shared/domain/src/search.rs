@@ -7,7 +7,7 @@ use crate::{
         path_of, read_filter,
     },
     number::Number,
-    text::{fold, nfc},
+    text::nfc,
     time::{self, EpochMillis},
 };
 
@@ -31,7 +31,7 @@ pub struct Search {
     pub to: Option<EpochMillis>,
     /// Conditions on properties.
     pub filter: Filter,
-    /// Without case; each must stand somewhere in the event's strings.
+    /// Each must be somewhere in the event's strings, whatever the case of both.
     pub phrases: Vec<String>,
     pub page: Page,
 }
@@ -163,7 +163,7 @@ impl Reader {
         // In a query a '+' that was not escaped arrives as a space, and 12:00:00 03:00 can mean nothing else.
         let time = time::parse(value).or_else(|| time::parse(&plus_restored(value)?));
         if time.is_none() {
-            self.refuse(name, "invalid_timestamp", format!("must be {}", time::FORMATS));
+            self.refuse(name, "invalid_timestamp", time::problem(value));
         }
         time
     }
@@ -337,7 +337,7 @@ fn phrases(query: &str) -> Vec<String> {
             _ => vec![part.trim()],
         })
         .filter(|phrase: &&str| !phrase.is_empty())
-        .map(|phrase| fold(phrase).into_owned())
+        .map(str::to_owned)
         .collect()
 }
 
@@ -376,7 +376,7 @@ mod tests {
             test("sender.age", Test::Compare(Comparison::GreaterOrEqual, number(18))),
         ];
         assert_eq!(found.filter, Filter::All(expected.to_vec()));
-        assert_eq!(found.phrases, ["скидка", "限时 优惠"]);
+        assert_eq!(found.phrases, ["Скидка", "限时 优惠"]);
         assert_eq!(found.page, Page { limit: DEFAULT_LIMIT, cursor: None, count: true });
     }
 

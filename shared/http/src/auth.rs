@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use analytics_domain::access::{Operation, Principal};
+use analytics_domain::access::{Operation, Principal, Route};
 use analytics_platform::config::{ConfigError, Lookup};
 use http::{StatusCode, header};
 use jsonwebtoken::{Header, Validation, decode, decode_header, errors::ErrorKind};
@@ -88,7 +88,8 @@ impl Verifier {
         if principal.role.may(operation) {
             return Ok(principal);
         }
-        let detail = format!("the role {} may not do this ({})", principal.role.name(), operation.route().function);
+        let Route { method, path, .. } = operation.route();
+        let detail = format!("the role {} may not call {method} {path}", principal.role.name());
         Err(ApiError::new(StatusCode::FORBIDDEN, "role_forbidden", detail))
     }
 

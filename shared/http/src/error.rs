@@ -102,7 +102,7 @@ impl ApiError {
             parameter: Some(error.parameter),
             detail: error.detail,
         });
-        Self::invalid("some query parameters make no sense: see errors", errors.collect())
+        Self::invalid("some query parameters are invalid: see errors", errors.collect())
     }
 
     /// The same with another status.

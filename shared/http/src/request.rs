@@ -51,7 +51,8 @@ impl<'r> Incoming<'r> {
     /// # Errors
     /// 422 naming them.
     pub fn no_parameters(&self) -> Result<(), ApiError> {
-        let refused = |(name, _)| ParameterError::new(name, "unknown_parameter", "there are no parameters here");
+        let refused =
+            |(name, _)| ParameterError::new(name, "unknown_parameter", "this operation has no query parameters");
         let errors: Vec<ParameterError> = self.query().into_iter().map(refused).collect();
         if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid_parameters(errors)) }
     }

@@ -27,7 +27,7 @@ pub trait Answers: Sync {
 }
 
 fn table(error: impl std::fmt::Display) -> Unavailable {
-    Unavailable { what: "the memory of answers", cause: error.to_string() }
+    Unavailable { what: "the store of idempotency keys", cause: error.to_string() }
 }
 
 impl Answers for AnswerTable {

@@ -19,8 +19,10 @@ pub enum IngestError {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Taken {
     pub accepted: usize,
-    /// What is wrong with each event that was not accepted, by its place.
+    /// What is wrong with each event that was not accepted, by its index.
     pub rejections: Vec<(usize, Vec<Rejection>)>,
+    /// JSON pointer to the list of events in the body.
+    pub list: &'static str,
     /// Id and time (epoch milliseconds) of the first accepted event, for the answer to a single one.
     pub first: Option<(String, i64)>,
 }
@@ -38,7 +40,7 @@ pub fn seal_body<'a>(
     let drafts = if arrival.is_text { drafts.of_text(body) } else { drafts };
     let Outcome { batch, rejections } = accept(&drafts, arrival);
     let first = batch.events.first().map(|event| (event.event_id.to_string(), event.timestamp));
-    let taken = Taken { accepted: batch.events.len(), rejections, first };
+    let taken = Taken { accepted: batch.events.len(), rejections, list: drafts.list, first };
     Ok((seal(batch)?, taken))
 }
 

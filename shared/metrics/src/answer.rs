@@ -15,6 +15,8 @@ use crate::{App, Known, encode::AnswerOut, errors};
 const AT_ONCE_BUCKETS: usize = 100;
 /// Cells, by group and bucket, up to which that is an answer.
 const AT_ONCE_CELLS: usize = 50_000;
+/// Groups of one input among which the largest are looked for: what a function has memory for.
+const MOST_GROUPS: usize = 200_000;
 
 /// A formula to be answered, with what to say of it.
 #[derive(Clone, Debug)]
@@ -212,12 +214,18 @@ impl Asker<'_> {
         let Query { buckets, interval, .. } = self.query;
         let by_bucket = interval.is_some();
         if !by_bucket || buckets.starts.len() <= AT_ONCE_BUCKETS {
-            let told = self.tell(measures, buckets, None, by_bucket, by_bucket.then_some(AT_ONCE_CELLS)).await?;
+            let most = if by_bucket { AT_ONCE_CELLS } else { MOST_GROUPS * measures.all.len() };
+            let told = self.tell(measures, buckets, None, by_bucket, Some(most)).await?;
             if !told.is_cut {
                 return Ok((told, true));
             }
+            if !by_bucket {
+                return Err(errors::too_many_groups(MOST_GROUPS));
+            }
         }
-        Ok((self.tell(measures, &Buckets::whole(buckets.range), None, false, None).await?, false))
+        let most = MOST_GROUPS * measures.all.len();
+        let told = self.tell(measures, &Buckets::whole(buckets.range), None, false, Some(most)).await?;
+        if told.is_cut { Err(errors::too_many_groups(MOST_GROUPS)) } else { Ok((told, false)) }
     }
 
     async fn before(&self, measures: &Measures, only: Option<&[Key]>) -> Result<Option<(Told, &Buckets)>, ApiError> {

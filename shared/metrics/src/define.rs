@@ -1,5 +1,7 @@
 //! Defining metrics: created, changed and removed with all others in view.
 
+use std::time::Duration;
+
 use analytics_domain::{
     metric::{Definition, Function, METRICS, Metric, Metrics, Problem, Resolved, ResolvedKind, Term, compile},
     time,
@@ -8,6 +10,7 @@ use analytics_http::ApiError;
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use tokio::time::timeout;
 
 use crate::{
     App,
@@ -19,6 +22,10 @@ use crate::{
 
 /// Different values of a dimension from which on an answer split by it is slow and rarely of use.
 const MANY_VALUES: u64 = 1_000;
+
+/// What looking for the names of events, and at the properties that warnings are about, may take of the function's 10 seconds.
+const NAMES_TIME: Duration = Duration::from_secs(4);
+const FACTS_TIME: Duration = Duration::from_secs(3);
 
 /// A metric as answers show it.
 #[derive(Debug, Serialize)]
@@ -144,7 +151,10 @@ async fn save(
     definition: Definition,
     draft: Draft,
 ) -> Result<Defined, ApiError> {
-    let events = app.warehouse.event_names(account_id, draft.now).await.map_err(errors::warehouse)?;
+    let events = timeout(NAMES_TIME, app.warehouse.event_names(account_id, draft.now))
+        .await
+        .map_err(|_| ApiError::unavailable("the event store", "no names of events in time"))?
+        .map_err(errors::warehouse)?;
     let vocabulary = metrics.vocabulary(events.clone(), Some(&draft.id));
     let (formula, resolved) =
         compile(&definition, &vocabulary).map_err(|problems| invalid_fields(errors::about_names(problems, &events)))?;
@@ -207,7 +217,11 @@ async fn warnings(
         .collect();
     let dimensions = &metric.definition.dimensions;
     let paths: Vec<String> = dimensions.iter().chain(&numbers).cloned().collect();
-    let facts = app.warehouse.survey(account_id, &come, &paths, now).await.map_err(errors::warehouse)?;
+    let Ok(facts) = timeout(FACTS_TIME, app.warehouse.survey(account_id, &come, &paths, now)).await else {
+        tracing::warn!(account.id = account_id, "the properties of events were not looked at in time");
+        return Ok(warnings);
+    };
+    let facts = facts.map_err(errors::warehouse)?;
     for (path, fact) in paths.iter().zip(&facts) {
         if dimensions.contains(path) && fact.values >= MANY_VALUES {
             let detail = format!(

@@ -16,7 +16,7 @@ pub fn invalid_fields(problems: Vec<Problem>) -> ApiError {
         parameter: None,
         detail: problem.detail,
     });
-    ApiError::invalid("some fields make no sense: see errors", errors.collect())
+    ApiError::invalid("some fields are invalid: see errors", errors.collect())
 }
 
 /// Problems with names, where not all names of events were known: says so.
@@ -67,6 +67,15 @@ pub(crate) fn warehouse(error: WarehouseError) -> ApiError {
 /// For a question that has taken all the time that one may.
 pub(crate) fn no_time() -> ApiError {
     too_large("the time of one question is up".to_owned())
+}
+
+/// For a split by a property with more values than can be ranked.
+pub(crate) fn too_many_groups(most: usize) -> ApiError {
+    let detail = format!(
+        "the question makes more than {most} groups: narrow it by a filter or a shorter range, or split by a property with fewer \
+         values"
+    );
+    ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "query_too_large", detail)
 }
 
 fn too_large(cause: String) -> ApiError {

@@ -3,7 +3,6 @@
 mod answer;
 mod app;
 mod body;
-mod carried;
 mod csv;
 mod define;
 mod encode;
@@ -15,7 +14,6 @@ mod warnings;
 
 pub use answer::{Question, answer, answer_all};
 pub use app::{App, Known};
-pub use carried::fitting;
 pub use csv::csv;
 pub use define::{Defined, MetricOut, built_in_or_own, define, edit, remove};
 pub use encode::AnswerOut;

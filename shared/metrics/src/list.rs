@@ -5,10 +5,10 @@ use analytics_domain::{
     metric::{Metric, Metrics},
     search::ParameterError,
 };
-use analytics_http::ApiError;
+use analytics_http::{ApiError, escaped};
 use serde::Serialize;
 
-use crate::{MetricOut, carried::carried};
+use crate::MetricOut;
 
 /// Metrics of a page unless told otherwise, and at most.
 const USUAL: usize = 100;
@@ -72,7 +72,7 @@ fn page(
     let mut bytes = 0;
     for (at, (_, metric)) in sorted.iter().enumerate().skip(rest) {
         let shown = MetricOut::new(metric, metrics, account_id);
-        bytes += carried(&serde_json::to_string(&shown)?);
+        bytes += escaped(&serde_json::to_string(&shown)?);
         if at > rest && (at - rest == limit || bytes > most_bytes) {
             page.next_cursor = Some(cursor::encode(&sorted[at - 1].0));
             break;
@@ -103,7 +103,7 @@ mod tests {
             let page = page(metrics, "shop", limit, after.as_ref(), bytes).expect("is JSON");
             let body = serde_json::to_string(&page).expect("is JSON");
             assert!(page.metrics.len() <= limit);
-            assert!(page.metrics.len() == 1 || carried(&body) < bytes + 200, "{} bytes", carried(&body));
+            assert!(page.metrics.len() == 1 || escaped(&body) < bytes + 200, "{} bytes", escaped(&body));
             pages.push(page.metrics.into_iter().map(|metric| metric.metric_id).collect());
             let Some(cursor) = page.next_cursor else { return pages };
             after = Some(cursor::decode::<Position>(&cursor).expect("reads back"));

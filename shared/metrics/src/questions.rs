@@ -2,7 +2,10 @@
 
 use analytics_domain::{
     event::limits,
-    metric::{Definition, Metrics, Problem, QUERIES, Query, QueryDraft, ResolvedKind, check_kind, compile},
+    metric::{
+        Definition, Metrics, Problem, QUERIES, Query, QueryDraft, ResolvedKind, check_kind, compile, unknown_field,
+    },
+    text::nfc,
 };
 use analytics_http::ApiError;
 use serde_json::{Map, Value};
@@ -109,6 +112,8 @@ impl Questions {
                 queries.iter().enumerate().filter_map(place).collect()
             }
             Some(_) => {
+                let known = [&Definition::FIELDS[..], &BESIDE_ONE].concat();
+                problems.extend(rest.keys().filter_map(|name| unknown_field(name, &known)));
                 let detail = format!("must be a list of 1 to {QUERIES} objects, with no formula or metric beside it");
                 problems.push(Problem::new("/queries", "invalid_value", detail));
                 Vec::new()
@@ -172,7 +177,7 @@ fn split(body: &Map<String, Value>, problems: &mut Vec<Problem>) -> (QueryDraft,
                 draft.set(name, &number.to_string());
             }
             Value::Array(names) if name == "groupBy" && names.iter().all(Value::is_string) => {
-                draft.group_by = names.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+                draft.group_by = names.iter().filter_map(Value::as_str).map(|name| nfc(name).into_owned()).collect();
             }
             _ => problems.push(Problem::new(format!("/{name}"), "wrong_type", "must be a string")),
         }
@@ -188,9 +193,14 @@ fn question(
     vocabulary: &analytics_domain::metric::Vocabulary,
 ) -> Result<(Question, bool), Vec<Problem>> {
     if let Some(id) = query.get("metric") {
+        let known = [&Definition::FIELDS[..], beside].concat();
+        let unknown: Vec<Problem> = query.keys().filter_map(|name| unknown_field(name, &known)).collect();
+        if !unknown.is_empty() {
+            return Err(unknown);
+        }
         let id = id.as_str().filter(|_| query.len() == 1);
         let Some(id) = id else {
-            let detail = "must be the id of a metric, with no formula beside it";
+            let detail = "must be the id of a metric, without formula and other fields of a definition";
             return Err(vec![Problem::new("/metric", "invalid_value", detail)]);
         };
         return Question::of_metric(metrics, id)

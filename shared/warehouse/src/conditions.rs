@@ -4,7 +4,7 @@ use analytics_domain::search::Search;
 
 use crate::{
     metric::{ReadSource as Source, condition},
-    search_index::like,
+    search_index::text_holds,
     statement::Statement,
 };
 
@@ -26,7 +26,8 @@ pub(crate) fn matching(statement: &mut Statement, search: &Search) {
         statement.push(" AND user_id = ").text(user_id);
     }
     for phrase in &search.phrases {
-        statement.push(" AND text LIKE ").text(like(phrase));
+        statement.push(" AND ");
+        text_holds(statement, phrase);
     }
     if search.filter != analytics_domain::metric::Filter::EVERYTHING {
         statement.push(" AND ");

@@ -26,7 +26,8 @@ pub(crate) fn narrow(statement: &mut Statement, test: &Test) {
         }
         // Numbers and flags are not among the texts.
         Test::Contains(part) if !is_of_numbers_or_flags(part) => {
-            statement.push("text LIKE ").text(like(&fold(part))).push(" AND ");
+            text_holds(statement, part);
+            statement.push(" AND ");
         }
         Test::Contains(_) | Test::Compare(..) | Test::Exists => {}
     }
@@ -63,7 +64,17 @@ fn is_of_numbers_or_flags(part: &str) -> bool {
         || "false".contains(&part)
 }
 
+/// Whether an event's strings hold a text. Events that were stored before case was folded as Unicode does are in lower case.
+pub(crate) fn text_holds(statement: &mut Statement, part: &str) {
+    let (folded, lower) = (fold(part), part.to_lowercase());
+    if folded == lower {
+        statement.push("text LIKE ").text(like(&folded));
+    } else {
+        statement.push("(text LIKE ").text(like(&folded)).push(" OR text LIKE ").text(like(&lower)).push(")");
+    }
+}
+
 /// A pattern that matches whatever contains this text.
-pub(crate) fn like(text: &str) -> String {
+fn like(text: &str) -> String {
     format!("%{}%", text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_"))
 }

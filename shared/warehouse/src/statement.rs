@@ -7,8 +7,10 @@ use serde::Serialize;
 
 use crate::WarehouseError;
 
-/// Bytes of SQL. ClickHouse takes 128 KB of one form field, which is what a statement with parameters is sent as.
+/// Bytes of SQL, and of a parameter. ClickHouse takes 128 KB of one form field, which is what each of them is sent as.
 const LONGEST: usize = 125_000;
+/// Bytes of a number, with what stands between it and the next.
+const NUMBER_BYTES: usize = 21;
 
 /// A statement under construction: its text, and its parameters `p0`, `p1`, ….
 #[derive(Default)]
@@ -30,6 +32,24 @@ enum Parameter {
     Number(f64),
     Keys(Vec<(i64, String, String)>),
     KeyList(Vec<Vec<Option<String>>>),
+}
+
+impl Parameter {
+    /// Bytes that it takes as it is sent, at least: quotes and backslashes are escaped twice.
+    fn bytes(&self) -> usize {
+        let text = |text: &str| {
+            text.len() + 3 * text.bytes().filter(|byte| matches!(byte, b'\\' | b'\'' | 0..0x20)).count() + 3
+        };
+        match self {
+            Self::Text(value) | Self::Name(value) => text(value),
+            Self::Texts(values) => values.iter().map(|value| text(value)).sum(),
+            Self::Integer(_) | Self::Id(_) | Self::Number(_) => NUMBER_BYTES,
+            Self::Integers(values) => NUMBER_BYTES * values.len(),
+            Self::Ids(values) => NUMBER_BYTES * values.len(),
+            Self::Keys(keys) => keys.iter().map(|(_, name, id)| NUMBER_BYTES + text(name) + text(id)).sum(),
+            Self::KeyList(keys) => keys.iter().flatten().map(|value| value.as_deref().map_or(5, text)).sum(),
+        }
+    }
 }
 
 impl Statement {
@@ -139,6 +159,9 @@ impl Statement {
         if self.sql.len() > LONGEST {
             return Err(WarehouseError::OverLimits(format!("{} bytes of SQL", self.sql.len())));
         }
+        if let Some(bytes) = self.parameters.iter().map(Parameter::bytes).find(|bytes| *bytes > LONGEST) {
+            return Err(WarehouseError::OverLimits(format!("a parameter of {bytes} bytes")));
+        }
         let query = client.query_raw(&self.sql);
         let query = self.settings.iter().fold(query, |query, (name, value)| query.with_setting(*name, *value));
         let query = self.parameters.iter().enumerate().fold(query, |query, (at, parameter)| {
@@ -168,4 +191,20 @@ impl Statement {
 
 fn bind(query: Query, name: &str, value: &impl Serialize) -> Query {
     query.param(name, value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_that_clickhouse_does_not_take_is_over_limits() {
+        let prepared = |keys: usize| {
+            let mut statement = Statement::default();
+            statement.push("SELECT 1 WHERE k IN ").key_list(&vec![vec![Some("'".repeat(300))]; keys]);
+            statement.prepare(&Client::default()).map(drop)
+        };
+        assert!(prepared(100).is_ok());
+        assert!(matches!(prepared(110), Err(WarehouseError::OverLimits(_))));
+    }
 }

@@ -247,8 +247,7 @@ impl<'r> Rules<'r> {
                 Err(Rejection::new(
                     Code::TimestampRequired,
                     "/timestamp",
-                    "an event with an eventId needs its timestamp too, or a version 7 UUID as eventId: \
-                     without it the same event sent again could not be told from another one",
+                    "send timestamp with eventId, or a version 7 UUID as eventId: otherwise a retry would be a second event",
                 ))
             };
         };

@@ -61,6 +61,8 @@ pub struct Drafts<'a> {
     pub sent_at: Option<i64>,
     /// Some of the text is not what was sent: an event with U+FFFD in it is refused.
     pub is_damaged: bool,
+    /// JSON pointer to the list of events in the body.
+    pub list: &'static str,
 }
 
 impl Drafts<'_> {
@@ -113,6 +115,7 @@ pub fn parse_batch(body: &[u8]) -> Result<Drafts<'_>, BodyError> {
     // The limit is found while parsing, and a parse error is all that serde can end with: so it is noted beside it.
     let (mut too_many, mut sent_at) = (false, None);
     let text = utf8(without_mark(body))?;
+    let list = if text.trim_ascii_start().starts_with('{') { "/events" } else { "" };
     let mut parser = serde_json::Deserializer::from_str(text);
     let events = Batch { too_many: &mut too_many, sent_at: &mut sent_at }.deserialize(&mut parser).and_then(|events| {
         parser.end()?;
@@ -130,7 +133,7 @@ pub fn parse_batch(body: &[u8]) -> Result<Drafts<'_>, BodyError> {
         Ok(events) if events.is_empty() => Err(BodyError::Empty),
         Ok(events) => {
             let sent_at = optional(sent_at).map(|raw| moment(raw, "/sentAt")).transpose().map_err(BodyError::SentAt)?;
-            Ok(Drafts { events, sent_at, ..Drafts::default() })
+            Ok(Drafts { events, sent_at, list, ..Drafts::default() })
         }
     }
 }

@@ -56,7 +56,7 @@ pub(super) fn name<'a>(raw: Option<&'a RawValue>, pointer: &str) -> Result<Optio
     let text = text(raw).map_err(|problem| Rejection { pointer: pointer.to_owned(), ..problem })?;
     let text = nfc_cow(text);
     if text.trim().is_empty() {
-        return Err(Rejection::new(Code::Empty, pointer, "must not be empty"));
+        return Err(Rejection::new(Code::Empty, pointer, "must contain a visible character"));
     }
     if text.len() > limits::NAME_CHARS && text.chars().count() > limits::NAME_CHARS {
         let detail = format!("has at most {} characters", limits::NAME_CHARS);

@@ -18,6 +18,7 @@ mod tree;
 pub use accept::{Arrival, Outcome, accept};
 pub use columns::{TYPED_PROPERTIES, column_path, column_source};
 pub use draft::{BodyError, Draft, Drafts, parse_batch, parse_lines, parse_single};
+pub use properties::derived_bytes;
 pub(crate) use rejection::pointer_segment;
 pub use rejection::{Code, Rejection};
 pub use sealed::{Context, OwnContext, RejectedEvent, SealError, SealedBatch, SealedEvent, open, seal};
@@ -30,6 +31,8 @@ pub mod limits {
     pub const BATCH_EVENTS: usize = 2_000;
     /// Bytes of one event.
     pub const EVENT_BYTES: usize = 32 * 1024;
+    /// Bytes of [`super::derived_bytes`].
+    pub const DERIVED_BYTES: usize = 8 * EVENT_BYTES;
     /// Bytes of a body, after decompression.
     pub const BODY_BYTES: usize = 4 * 1024 * 1024;
     /// Characters of `eventName`, `eventType`, `eventId`, `sessionId`, `userId`, and of a property's name.

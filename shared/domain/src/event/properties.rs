@@ -41,16 +41,7 @@ pub(super) fn canonical<'a>(text: &'a str, names: &mut Vec<&'a str>) -> Result<C
 /// Names the first property that cannot be kept: nested too deep, a number that no 64-bit type holds, half a surrogate
 /// pair, an empty or over-long name, or one property too many.
 fn check<'a>(text: &'a str, names: &mut Vec<&'a str>) -> Result<bool, Rejection> {
-    names.clear();
-    let mut scan = Scan {
-        text,
-        has_backquotes: memchr(b'`', text.as_bytes()).is_some(),
-        top_name: "",
-        members: 0,
-        is_canonical: true,
-        names,
-        objects: [Names::default(); limits::DEPTH + 1],
-    };
+    let mut scan = Scan::new(text, names);
     match scan.run() {
         Ok(()) => Ok(scan.is_canonical),
         Err((code, detail)) => {
@@ -61,6 +52,17 @@ fn check<'a>(text: &'a str, names: &mut Vec<&'a str>) -> Result<bool, Rejection>
             Err(Rejection::new(code, pointer, detail))
         }
     }
+}
+
+/// Bytes that the event store keeps of lists and objects beside the JSON, at most: each element of a list with the path of the list
+/// ([`super::element`]), and the path of each object.
+#[must_use]
+pub fn derived_bytes(properties: &str) -> usize {
+    let mut names = Vec::new();
+    let mut scan = Scan::new(properties, &mut names);
+    // What is refused today may have been sealed by an older version. What was counted until then is the best that is known.
+    drop(scan.run());
+    scan.derived
 }
 
 /// What the JSON text of a string (without its quotes) says; the text itself where that is not valid Unicode.
@@ -81,18 +83,41 @@ struct Scan<'a, 'n> {
     is_canonical: bool,
     /// The names of the objects that are open, while everything is canonical.
     names: &'n mut Vec<&'a str>,
-    /// Those of the object or array that is open at this depth.
-    objects: [Names; limits::DEPTH + 1],
+    /// The object or list that is open at each depth.
+    levels: [Level; limits::DEPTH + 1],
+    /// See [`derived_bytes`].
+    derived: usize,
 }
 
-/// The names of one object.
+/// An object or list that is open.
 #[derive(Clone, Copy, Default)]
-struct Names {
-    /// Where they begin.
+struct Level {
+    place: Place,
+    /// Bytes of its path, and of that of its present member.
+    path: usize,
+    member_path: usize,
+    /// Where its names begin.
     start: usize,
-    /// A bit for each, by [`bit`]: only names with the same bit are compared.
+    /// A bit for each name, by [`bit`]: only names with the same bit are compared.
     bits: u64,
 }
+
+/// What an open object or list is.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Place {
+    /// An object that stands in objects only.
+    #[default]
+    Object,
+    /// A list in such an object: its elements are kept.
+    List,
+    /// Anything within a list.
+    Beyond,
+}
+
+/// What an element takes beside its path and its text: the length of the path, a colon, the kind, the text's own length. A number may be
+/// written longer than it stands in JSON.
+const ELEMENT: usize = 8;
+const NUMBER: usize = 24;
 
 /// One of 64 bits for a name that is not empty; names of one object rarely share one.
 fn bit(name: &str) -> u64 {
@@ -102,7 +127,21 @@ fn bit(name: &str) -> u64 {
     1 << (mixed % 64)
 }
 
-impl<'a> Scan<'a, '_> {
+impl<'a, 'n> Scan<'a, 'n> {
+    fn new(text: &'a str, names: &'n mut Vec<&'a str>) -> Self {
+        names.clear();
+        Self {
+            text,
+            has_backquotes: memchr(b'`', text.as_bytes()).is_some(),
+            top_name: "",
+            members: 0,
+            is_canonical: true,
+            names,
+            levels: [Level::default(); limits::DEPTH + 1],
+            derived: 0,
+        }
+    }
+
     fn run(&mut self) -> Result<(), Problem> {
         let bytes = self.text.as_bytes();
         let mut depth = 0;
@@ -115,6 +154,8 @@ impl<'a> Scan<'a, '_> {
                     // Only a member's name is followed by a colon.
                     if bytes[end + 1..].trim_ascii_start().first() == Some(&b':') {
                         self.member(&self.text[at..end], is_escaped, depth)?;
+                    } else {
+                        self.value(depth, end - at);
                     }
                     at = end + 1;
                 }
@@ -124,10 +165,10 @@ impl<'a> Scan<'a, '_> {
                         let detail = format!("objects and arrays may stand {} deep within each other", limits::DEPTH);
                         return Err((Code::TooDeep, detail));
                     }
-                    self.objects[depth] = Names { start: self.names.len(), bits: 0 };
+                    self.open(byte, depth);
                 }
                 b'}' | b']' => {
-                    self.names.truncate(self.objects[depth].start);
+                    self.names.truncate(self.levels[depth].start);
                     depth -= 1;
                 }
                 b'-' | b'0'..=b'9' => {
@@ -138,12 +179,42 @@ impl<'a> Scan<'a, '_> {
                         at += 1;
                     }
                     self.is_canonical &= check_number(&self.text[start..at], is_integer)?;
+                    self.value(depth, NUMBER);
                 }
+                b't' | b'f' => self.value(depth, "false".len()),
                 b' ' | b'\n' | b'\r' | b'\t' => self.is_canonical = false,
                 _ => {}
             }
         }
+        if self.derived > limits::DERIVED_BYTES {
+            let detail = format!(
+                "the lists of an event take at most {} bytes as they are stored, each element with the path of its list: shorten the \
+                 lists or the names of the properties that lead to them",
+                limits::DERIVED_BYTES
+            );
+            return Err((Code::TooLarge, detail));
+        }
         Ok(())
+    }
+
+    fn open(&mut self, bracket: u8, depth: usize) {
+        let above = self.levels[depth - 1];
+        let place = match (above.place, bracket) {
+            (Place::Object, b'{') => Place::Object,
+            (Place::Object, _) => Place::List,
+            (Place::List | Place::Beyond, _) => Place::Beyond,
+        };
+        if place == Place::Object {
+            self.derived += above.member_path;
+        }
+        let path = above.member_path;
+        self.levels[depth] = Level { place, path, member_path: path, start: self.names.len(), bits: 0 };
+    }
+
+    /// A text, a number or a flag of so many bytes.
+    fn value(&mut self, depth: usize, bytes: usize) {
+        let Level { place: Place::List, path, .. } = self.levels[depth] else { return };
+        self.derived += path + bytes + ELEMENT;
     }
 
     /// Where the string that starts at `start` (behind its opening quote) has its closing quote, and whether there are escapes in it.
@@ -181,7 +252,9 @@ impl<'a> Scan<'a, '_> {
         }
         self.members += 1;
         if self.members > limits::PROPERTIES {
-            return Err((Code::TooManyProperties, format!("an event has at most {} properties", limits::PROPERTIES)));
+            let detail =
+                format!("an event has at most {} properties, those of nested objects included", limits::PROPERTIES);
+            return Err((Code::TooManyProperties, detail));
         }
         if name.is_empty() {
             return Err((Code::Empty, "a property needs a name".to_owned()));
@@ -193,9 +266,14 @@ impl<'a> Scan<'a, '_> {
         if (self.has_backquotes || is_escaped) && name.contains(['`', '\\']) {
             check_property(&unescape(name)).map_err(|detail| (Code::InvalidName, detail))?;
         }
+        let object = &mut self.levels[depth];
+        object.member_path = object.path + usize::from(object.path > 0) + name.len();
+        if object.place == Place::Object {
+            // A name with dots stands for objects, too.
+            self.derived += name.bytes().filter(|byte| *byte == b'.').count() * object.member_path;
+        }
         // In canonical form, equal names are spelled alike.
         if self.is_canonical {
-            let object = &mut self.objects[depth];
             let bit = bit(name);
             self.is_canonical = object.bits & bit == 0 || !self.names[object.start..].contains(&name);
             object.bits |= bit;
@@ -344,6 +422,13 @@ mod tests {
         }
 
         #[test]
+        fn no_more_is_derived_than_is_counted(object in object()) {
+            let canonical = canonical_properties(&object).expect("is JSON");
+            let derived: usize = canonical.elements.iter().chain(&canonical.objects).map(String::len).sum();
+            prop_assert!(derived <= derived_bytes(&canonical.json), "{} of {}", derived, canonical.json);
+        }
+
+        #[test]
         fn finds_where_a_piece_of_a_string_ends(text in "[a-zй漢]{0,50}[\"\\\\]?[a-zй\"\\\\\u{80}]{0,20}") {
             let wanted = text.find(['"', '\\']);
             let found = quote_or_escape(text.as_bytes());
@@ -430,6 +515,19 @@ mod tests {
             }
         });
         objects(value.boxed())
+    }
+
+    #[test]
+    fn lists_under_long_paths_and_names_of_many_dots_are_refused() {
+        let path = |names: usize| format!("{{\"{}\":", "n".repeat(128)).repeat(names);
+        let list = format!("{}[{}]{}", path(7), ["1"; 14_000].join(","), "}".repeat(7));
+        let dotted: Vec<String> = (0..200).map(|number| format!("\"{}{number}\":1", "a.".repeat(60))).collect();
+        for text in [list, format!("{{{}}}", dotted.join(","))] {
+            assert!(text.len() <= limits::EVENT_BYTES);
+            assert_eq!(problem(&text).0, Code::TooLarge);
+        }
+        let usual = format!("{{\"recipients\":[{}]}}", ["4242424242"; 2_900].join(","));
+        check(&usual, &mut Vec::new()).expect("is taken");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What of an event goes into storage: its properties in canonical form, the text to search, and the version by which
 //! the first accepted copy of an event wins.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, collections::BTreeSet, fmt};
 
 use serde::{
     Deserializer,
@@ -24,7 +24,7 @@ pub struct Canonical {
     pub text: String,
     /// The texts, numbers and flags that stand in lists: see [`element`].
     pub elements: Vec<String>,
-    /// Paths at which objects stand. A name with dots stands for objects too.
+    /// Paths at which objects stand, in order. A name with dots stands for objects too.
     pub objects: Vec<String>,
     /// See [`column_source`]; empty where it is the same as `json`.
     pub source: String,
@@ -55,13 +55,15 @@ pub fn canonical_properties(properties: &str) -> Result<Canonical, serde_json::E
             ..Canonical::default()
         },
         path: String::new(),
-        dotted: Vec::new(),
+        objects: BTreeSet::new(),
+        dotted: BTreeSet::new(),
         place: Place::Object,
     };
     let mut parser = serde_json::Deserializer::from_str(properties);
     Writer { to: &mut writer }.deserialize(&mut parser)?;
     parser.end()?;
     let mut canonical = writer.out;
+    canonical.objects = writer.objects.into_iter().collect();
     // Objects in typed properties are rare.
     if canonical.objects.iter().any(|path| TYPED_PROPERTIES.contains(&path.as_str())) {
         canonical.source = column_source(&canonical.json).unwrap_or_default();
@@ -102,8 +104,10 @@ struct Building {
     out: Canonical,
     /// Where the value stands that is read next.
     path: String,
+    /// As in [`Canonical`].
+    objects: BTreeSet<String>,
     /// Paths with dots at which values were found. Of several values at one path, the first counts.
-    dotted: Vec<String>,
+    dotted: BTreeSet<String>,
     place: Place,
 }
 
@@ -123,10 +127,9 @@ impl Building {
         if !self.path.contains('.') {
             return true;
         }
-        if self.dotted.contains(&self.path) {
+        if !self.dotted.insert(self.path.clone()) {
             return false;
         }
-        self.dotted.push(self.path.clone());
         self.note_objects_above();
         true
     }
@@ -135,8 +138,8 @@ impl Building {
     fn note_objects_above(&mut self) {
         for (at, _) in self.path.match_indices('.') {
             let (above, below) = (&self.path[..at], &self.path[at + 1..]);
-            if !above.is_empty() && !below.is_empty() && !self.out.objects.iter().any(|known| known == above) {
-                self.out.objects.push(above.to_owned());
+            if !above.is_empty() && !below.is_empty() && !self.objects.contains(above) {
+                self.objects.insert(above.to_owned());
             }
         }
     }
@@ -144,9 +147,7 @@ impl Building {
     fn object_stands_here(&mut self) {
         if self.place == Place::Object && !self.path.is_empty() {
             self.note_objects_above();
-            if !self.out.objects.contains(&self.path) {
-                self.out.objects.push(self.path.clone());
-            }
+            self.objects.insert(self.path.clone());
         }
     }
 
@@ -358,7 +359,7 @@ mod tests {
         .expect("is JSON");
         let elements = ["4:tagstvip", "4:tagsn1", "4:tagsn2.5", "4:tagsbtrue", "5:p.q.ln7", "3:a.bn1"];
         assert_eq!(canonical.elements, elements.map(str::to_owned));
-        assert_eq!(canonical.objects, ["o", "p", "p.q", "a"].map(str::to_owned));
+        assert_eq!(canonical.objects, ["a", "o", "p", "p.q"].map(str::to_owned));
     }
 
     #[test]

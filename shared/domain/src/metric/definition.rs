@@ -8,7 +8,7 @@ use super::{
     syntax::Function,
     token,
 };
-use crate::event::pointer_segment;
+use crate::{event::pointer_segment, text::nfc};
 
 /// Characters of a name, and of a unit.
 pub const NAME_CHARS: usize = 120;
@@ -88,15 +88,17 @@ impl Problem {
 }
 
 impl Definition {
+    /// Names of the fields.
+    pub const FIELDS: [&'static str; 8] =
+        ["name", "type", "formula", "unit", "aggregation", "filters", "dimensions", "description"];
+
     /// Reads a definition from the body of a request, which may hold fields of these other names `beside` it.
     ///
     /// # Errors
     /// Names every field that is missing, unknown or makes no sense.
     pub fn from_json(body: &Map<String, Value>, beside: &[&str]) -> Result<Self, Vec<Problem>> {
-        const FIELDS: [&str; 8] =
-            ["name", "type", "formula", "unit", "aggregation", "filters", "dimensions", "description"];
         let mut fields = Fields { body, problems: Vec::new() };
-        let known = [&FIELDS, beside].concat();
+        let known = [&Self::FIELDS[..], beside].concat();
         fields.problems.extend(body.keys().filter_map(|name| unknown_field(name, &known)));
         let name = fields.text("name", NAME_CHARS).map(|name| name.trim().to_owned());
         if name.as_deref().is_none_or(str::is_empty) && fields.has_no_problem("/name") {
@@ -171,7 +173,8 @@ impl Fields<'_> {
             Some(text) if text.chars().count() > most => {
                 self.refuse(&pointer, "too_long", format!("has at most {most} characters"));
             }
-            Some(text) if text.chars().any(|character| character.is_control() && character != '\n') => {
+            // The parser of formulas says where one stands, and takes those of quoted names.
+            Some(text) if name != "formula" && text.chars().any(|at| at.is_control() && at != '\n') => {
                 self.refuse(&pointer, "invalid_value", "holds control characters");
             }
             Some(text) => return Some(text.to_owned()),
@@ -191,7 +194,7 @@ impl Fields<'_> {
         let mut texts = Vec::new();
         for (at, value) in list.iter().enumerate() {
             match value.as_str() {
-                Some(text) if text.chars().count() <= chars => texts.push(text.to_owned()),
+                Some(text) if text.chars().count() <= chars => texts.push(nfc(text).into_owned()),
                 Some(_) => self.refuse(&format!("/{name}/{at}"), "too_long", format!("has at most {chars} characters")),
                 None => self.refuse(&format!("/{name}/{at}"), "wrong_type", "must be a string"),
             }
@@ -243,9 +246,22 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::metric::{parse_formula, syntax::Node};
 
     fn refused(body: &Value, beside: &[&str]) -> Vec<Problem> {
         Definition::from_json(body.as_object().expect("is an object"), beside).expect_err("refused")
+    }
+
+    #[test]
+    fn names_of_any_spelling_are_taken_in_formulas() {
+        let body = json!({"name": "a", "type": "gauge", "formula": "sum(e.\"a\tb\")", "dimensions": ["и\u{306}"]});
+        let definition = Definition::from_json(body.as_object().expect("is an object"), &[]).expect("is taken");
+        assert_eq!(definition.dimensions, ["й"]);
+        assert!(parse_formula(&definition.formula).is_ok());
+        let Ok(Node::Input(input)) = parse_formula("\"и\u{306}\"") else { panic!("an input") };
+        assert_eq!(input.name.text, "й");
+        let body = json!({"name": "a\tb", "type": "gauge", "formula": "sent"});
+        assert_eq!(refused(&body, &[])[0].code, "invalid_value");
     }
 
     #[test]

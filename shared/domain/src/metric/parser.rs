@@ -224,8 +224,8 @@ impl<'t> Parser<'t> {
     fn input(&mut self, function: Option<Function>) -> Result<InputNode, SyntaxError> {
         let at = self.at();
         let (text, quoted) = match self.token() {
-            Token::Word(word) => (word.clone(), false),
-            Token::Quoted(text) if !text.is_empty() => (text.clone(), true),
+            Token::Word(word) => (nfc(word).into_owned(), false),
+            Token::Quoted(text) if !text.is_empty() => (nfc(text).into_owned(), true),
             _ => return Err(self.expected("the name of an event or metric")),
         };
         self.advance();

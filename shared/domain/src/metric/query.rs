@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     search::{self, ParameterError},
+    text::nfc,
     time,
     time::EpochMillis,
 };
@@ -190,7 +191,7 @@ struct Reader {
 pub fn read_filter(text: &str) -> Result<Filter, (&'static str, String)> {
     let filter = parse_filter(text).map_err(|error| (error.code, error.explain(text)))?;
     if filter.size() > MOST_TESTS {
-        return Err(("too_large", format!("makes more than {MOST_TESTS} tests")));
+        return Err(("too_many", format!("a filter has at most {MOST_TESTS} tests; each value of a list is one")));
     }
     match filter.paths().into_iter().find_map(|path| check_path(path).err()) {
         None => Ok(filter),
@@ -320,7 +321,7 @@ impl Reader {
                 format!("must be a currency as events name it, such as USD: {CURRENCY_CHARS} characters at most");
             self.refuse("currency", "invalid_value", detail);
         }
-        text
+        text.map(|text| nfc(&text).into_owned())
     }
 
     fn compare(&mut self, text: Option<&str>) -> Option<Compare> {

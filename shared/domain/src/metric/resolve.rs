@@ -128,6 +128,10 @@ fn term(
         Some(own) => own.clone().and(filters),
         None => filters.clone(),
     };
+    if filter.size() > MOST_TESTS {
+        let detail = format!("an input has at most {MOST_TESTS} tests; each value of a list is one");
+        return Err(Meaningless::new(at, "too_many", detail));
+    }
     if let Some(problem) = check_paths(input, &filter) {
         return Err(Meaningless::new(at, "invalid_name", problem));
     }
@@ -179,11 +183,8 @@ fn term(
     Ok(Term::Events(Input { event_name, function, property, objects, filter }))
 }
 
-/// What is wrong with the names of properties, or with how many tests there are.
+/// What is wrong with the names of properties.
 fn check_paths(input: &InputNode, filter: &Filter) -> Option<String> {
-    if filter.size() > MOST_TESTS {
-        return Some(format!("more than {MOST_TESTS} tests on one input"));
-    }
     let own = input.property.iter().chain(&input.by).map(String::as_str);
     own.chain(filter.paths()).find_map(|path| super::path::check_path(path).err())
 }

@@ -46,8 +46,9 @@ fn operation(route: &Route) -> Value {
         }),
         Operation::TrackEvents => json!({
             "summary": "Send a batch of events",
-            "description": format!("At most {} events and {} bytes after decompression; `Content-Encoding: gzip` is \
-                taken. Good events are accepted whatever the others are.", limits::BATCH_EVENTS, limits::BODY_BYTES),
+            "description": format!("At most {} events and {} bytes after decompression. Send gzip as \
+                `application/gzip` (JSON inside), or as `application/x-ndjson` with `Content-Encoding: gzip`. Valid events are \
+                accepted whatever the others are.", limits::BATCH_EVENTS, limits::BODY_BYTES),
             "parameters": [idempotency_key()],
             "requestBody": {"required": true, "content": {
                 "application/json": {"schema": reference("Batch")},
@@ -144,6 +145,7 @@ fn search_parameters() -> Value {
         parameter("userId", text(), ""),
         parameter("from", text(), &format!("Inclusive; {}", time::FORMATS)),
         parameter("to", text(), "Exclusive"),
+        parameter("filter", text(), "Conditions on properties, such as: tags = vip and not (price >= 10)"),
         parameter("q", text(), "Words that must all stand somewhere in the event's strings, in any script and case; parts of \
             words count; \"in quotes\" as it stands"),
         {"name": "property", "in": "query", "style": "form", "explode": true,
