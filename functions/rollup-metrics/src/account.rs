@@ -12,7 +12,13 @@ use analytics_warehouse::{
     metric::{Noted, Plan, SeriesState, Span},
 };
 
-use crate::{App, Done, RollupError, plan};
+use crate::{App, Done, GRACE, RollupError, millis};
+
+/// Bytes of a metric that is read. Metrics of before the present limits may have more: they are answered from events.
+const METRIC_BYTES: usize = 65_536;
+
+/// Bytes of all metrics of an account that are read.
+const ACCOUNT_BYTES: usize = 2 * 1_048_576;
 
 /// Buckets that are computed in one go, unless they hold too many events.
 const CHUNK: usize = 500;
@@ -56,8 +62,8 @@ impl<'a> Account<'a> {
     ) -> Result<Self, RollupError> {
         let id = &*work.account_id;
         let held_at = Cell::new((app.now)());
-        let defined = app.table.list_within(id, plan::METRIC_BYTES, plan::ACCOUNT_BYTES).await?;
-        let (plan, left_out) = plan::plan(&Metrics::new(defined.metrics));
+        let defined = app.table.list_within(id, METRIC_BYTES, ACCOUNT_BYTES).await?;
+        let (plan, left_out) = Plan::of(&Metrics::new(defined.metrics));
         if left_out + defined.skipped > 0 {
             let metrics = left_out + defined.skipped;
             tracing::warn!(account.id = id, metrics, "metrics are too large to be kept in rollups");
@@ -65,7 +71,7 @@ impl<'a> Account<'a> {
         let known = app.warehouse.series(id).await?;
         let is_wide = |id: u64| known.get(&id).is_some_and(|(state, _)| *state == SeriesState::Wide);
         let plan = plan.only(|id| !is_wide(id));
-        let wanted: BTreeSet<u64> = plan.series().into_keys().collect();
+        let wanted: BTreeSet<u64> = plan.ids().collect();
         // Before anything is computed without them, those that no metric needs any more stop to answer.
         let dropped: Vec<u64> = known
             .iter()
@@ -139,7 +145,7 @@ impl<'a> Account<'a> {
                 rolled => rolled?.ok_or(RollupError::CutOff)?,
             };
             if !wide.is_empty() {
-                tracing::warn!(account.id = self.id, series = wide.len(), "series have too many keys to be kept");
+                tracing::warn!(account.id = self.id, series = wide.len(), "series cannot be kept");
                 warehouse.set_series(self.id, &wide, SeriesState::Wide).await?;
             }
             match note {
@@ -172,7 +178,7 @@ impl<'a> Account<'a> {
 
     /// Whether another statement of the same buckets may begin.
     async fn goes_on(&self) -> bool {
-        (self.app.now)() < self.deadline + self.app.grace() && self.hold().await.unwrap_or(false)
+        (self.app.now)() < self.deadline + millis(GRACE) && self.hold().await.unwrap_or(false)
     }
 
     /// Computes the history of series that are new; false if time did not suffice.

@@ -7,7 +7,6 @@
 
 mod account;
 mod due;
-mod plan;
 mod roller;
 mod schedule;
 mod sweep;
@@ -24,9 +23,20 @@ use analytics_platform::{
 use analytics_warehouse::{EventWarehouse, WarehouseError};
 use serde::Serialize;
 use serde_json::Value;
+use tokio::time::timeout;
 
 use roller::Rollups;
 use schedule::{Ended, Schedule, Who};
+
+/// How long a call works, in seconds, unless it is told otherwise.
+const PATIENCE_SECONDS: u64 = 50;
+
+/// For so long after a deadline, statements of begun buckets may begin.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// So long after a deadline, what has not ended is cut off: the rest of the function's time (`template.yaml`) is for noting where
+/// the call has ended, and that an account takes too long.
+const OVERTIME: Duration = Duration::from_secs(45);
 
 /// What the function is made of.
 pub struct App {
@@ -66,7 +76,7 @@ impl App {
             table: MetricTable::new(tables.clone(), lookup.required("METRICS_TABLE")?),
             work: WorkTable::new(tables, lookup.required("ROLLUPS_TABLE")?),
             warehouse: EventWarehouse::from_lookup(lookup)?,
-            patience: seconds("ROLLUP_SECONDS", 50)?,
+            patience: seconds("ROLLUP_SECONDS", PATIENCE_SECONDS)?,
             share: Duration::from_secs(15),
             lease: Duration::from_secs(70),
             pause: seconds("ROLLUP_PAUSE_SECONDS", 2)?,
@@ -79,12 +89,6 @@ impl App {
 
     fn lease(&self) -> i64 {
         millis(self.lease)
-    }
-
-    /// Milliseconds beyond a deadline until which statements of begun buckets may begin. With a statement's own time, the
-    /// function's time-out is later still.
-    fn grace(&self) -> i64 {
-        millis(self.share)
     }
 }
 
@@ -164,11 +168,14 @@ pub struct Done {
 pub async fn handle(app: &App, call: &Call) -> Result<Done, RollupError> {
     let started = (app.now)();
     let rollups = Rollups::new(app, app.work.progress().await?);
-    match call {
-        Call::Routine => {}
-        Call::Everything => rollups.look_for_everything().await?,
-        Call::Account(account_id) => rollups.look_for(account_id).await?,
-    }
+    let looking = async {
+        match call {
+            Call::Routine => Ok(()),
+            Call::Everything => rollups.look_for_everything().await,
+            Call::Account(account_id) => rollups.look_for(account_id).await,
+        }
+    };
+    timeout(app.patience + OVERTIME, looking).await.unwrap_or(Err(RollupError::CutOff))?;
     let deadline = started + millis(app.patience);
     let mut schedule = Schedule::new(&rollups, &rollups, app.now, deadline, millis(app.share));
     schedule.cursor = rollups.cursor();

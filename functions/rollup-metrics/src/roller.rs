@@ -1,6 +1,9 @@
 //! The schedule's parts in the stores.
 
-use std::cell::{Cell, RefCell};
+use std::{
+    cell::{Cell, RefCell},
+    time::Duration,
+};
 
 use analytics_domain::metric::Grain;
 use analytics_dynamo::{Left, Progress, QUIET, TableError, Work};
@@ -8,6 +11,7 @@ use analytics_warehouse::{
     WarehouseError,
     metric::{Noted, Span},
 };
+use tokio::time::timeout;
 
 use crate::{
     App, Done, RollupError,
@@ -22,6 +26,9 @@ const MUTATIONS_EVERY: i64 = 10_000;
 
 /// Where more is stale than is told at once and none of it can be computed, it is looked at again after so many milliseconds.
 const CUT_AGAIN: i64 = 60_000;
+
+/// A ClickHouse that takes longer to tell the time is down.
+pub(crate) const ANSWER_TIME: Duration = Duration::from_secs(3);
 
 /// One call's hands.
 pub(crate) struct Rollups<'a> {
@@ -110,9 +117,17 @@ impl Roller for Rollups<'_> {
         self.app.warehouse.stale(account_ids, since).await
     }
 
-    async fn roll(&self, work: &Work, stale: &[Noted], deadline: i64, done: &mut Done) -> Result<Left, RollupError> {
+    async fn roll(
+        &self,
+        work: &Work,
+        stale: &[Noted],
+        looked_at: i64,
+        deadline: i64,
+        done: &mut Done,
+    ) -> Result<Left, RollupError> {
         let app = self.app;
         let now = app.warehouse.clock().await?;
+        let clocks = Clocks { now, noted: (app.now)(), looked_at };
         let mut agenda = Agenda::new(stale, now, Pace::new(app.delay, app.rest));
         if let Some(ticks) = agenda.ticks()
             && !self.pay(&work.account_id, ticks).await?
@@ -135,27 +150,41 @@ impl Roller for Rollups<'_> {
             // What was computed is part of what is longer.
             return Ok(Left::Now { is_asked: false });
         }
-        Ok(left(work, &agenda, now, (app.now)()))
+        Ok(left(work, &agenda, clocks))
     }
 
     async fn is_answering(&self) -> bool {
-        self.app.warehouse.clock().await.is_ok()
+        matches!(timeout(ANSWER_TIME, self.app.warehouse.clock()).await, Ok(Ok(_)))
     }
 }
 
-/// What is left of an account of which nothing is due; `now` by ClickHouse's clock, `noted` by that of notes.
-fn left(work: &Work, agenda: &Agenda, now: i64, noted: i64) -> Left {
-    // Notes that are this young may stand for something that was not seen.
+/// A moment, and when the account's buckets were looked at before it.
+#[derive(Clone, Copy)]
+struct Clocks {
+    /// By ClickHouse's clock.
+    now: i64,
+    /// The same moment by the clock of notes.
+    noted: i64,
+    /// By the clock of notes.
+    looked_at: i64,
+}
+
+/// What is left of an account of which nothing is due.
+fn left(work: &Work, agenda: &Agenda, clocks: Clocks) -> Left {
+    let Clocks { now, noted, looked_at } = clocks;
+    // Notes that were this young may stand for something that was not seen.
     let settled_at = work.noted_at.max(work.asked_at.unwrap_or(0)) + QUIET;
     let later = agenda.is_cut.then_some(now + CUT_AGAIN);
     let next = agenda.next.or(later).map(|next| next - now + noted);
-    let is_answered = work.asked_at.is_none_or(|asked_at| asked_at + QUIET <= noted);
+    let is_answered = work.asked_at.is_none_or(|asked_at| asked_at + QUIET <= looked_at);
+    // What was marked since the look was not seen, nor were the stale buckets beyond those told, whenever they were marked.
+    let since = if agenda.is_cut { work.since } else { agenda.since - (noted - looked_at) };
     match next {
-        None if settled_at <= noted => Left::Nothing,
+        None if settled_at <= looked_at => Left::Nothing,
         next => {
-            let settled_at = (settled_at > noted).then_some(settled_at);
+            let settled_at = (settled_at > looked_at).then_some(settled_at);
             let due_at = next.into_iter().chain(settled_at).min().unwrap_or(noted);
-            Left::Later { due_at, since: agenda.since, is_answered }
+            Left::Later { due_at, since, is_answered }
         }
     }
 }
@@ -170,19 +199,40 @@ mod tests {
         Agenda { due: Vec::new(), next, since: 7, is_cut: false }
     }
 
+    /// The account was looked at just now, and ClickHouse's clock is right.
+    const AT_ONCE: Clocks = Clocks { now: SEEN, noted: SEEN, looked_at: SEEN };
+
     #[test]
     fn a_young_note_is_looked_at_once_more_before_it_goes() {
         let work = |noted_at, asked_at| Work { noted_at, asked_at, ..Work::default() };
         let later = |due_at, is_answered| Left::Later { due_at, since: 7, is_answered };
         let young = work(SEEN - 1_000, None);
-        assert_eq!(left(&young, &agenda(None), SEEN, SEEN), later(SEEN - 1_000 + QUIET, true));
-        assert_eq!(left(&young, &agenda(Some(SEEN + 5)), SEEN, SEEN), later(SEEN + 5, true));
+        assert_eq!(left(&young, &agenda(None), AT_ONCE), later(SEEN - 1_000 + QUIET, true));
+        assert_eq!(left(&young, &agenda(Some(SEEN + 5)), AT_ONCE), later(SEEN + 5, true));
         let old = work(SEEN - QUIET, None);
-        assert_eq!(left(&old, &agenda(None), SEEN, SEEN), Left::Nothing);
-        assert_eq!(left(&old, &agenda(Some(SEEN + 90_000)), SEEN, SEEN), later(SEEN + 90_000, true));
+        assert_eq!(left(&old, &agenda(None), AT_ONCE), Left::Nothing);
+        assert_eq!(left(&old, &agenda(Some(SEEN + 90_000)), AT_ONCE), later(SEEN + 90_000, true));
         let asked = work(SEEN - QUIET, Some(SEEN - 1));
-        assert_eq!(left(&asked, &agenda(None), SEEN, SEEN), later(SEEN - 1 + QUIET, false));
-        // ClickHouse's clock is a minute ahead.
-        assert_eq!(left(&old, &agenda(Some(SEEN + 60_005)), SEEN + 60_000, SEEN), later(SEEN + 5, true));
+        assert_eq!(left(&asked, &agenda(None), AT_ONCE), later(SEEN - 1 + QUIET, false));
+        let is_ahead = Clocks { now: SEEN + 60_000, ..AT_ONCE };
+        assert_eq!(left(&old, &agenda(Some(SEEN + 60_005)), is_ahead), later(SEEN + 5, true));
+    }
+
+    #[test]
+    fn a_note_goes_only_if_it_was_old_when_its_account_was_looked_at() {
+        let old = Work { noted_at: SEEN - QUIET, ..Work::default() };
+        // Others had their turn between the look and this.
+        let since_the_look = Clocks { now: SEEN + 20_000, noted: SEEN + 20_000, looked_at: SEEN - 1 };
+        let later = Left::Later { due_at: SEEN, since: 7 - 20_001, is_answered: true };
+        assert_eq!(left(&old, &agenda(None), since_the_look), later);
+    }
+
+    #[test]
+    fn marks_beyond_those_that_were_told_are_still_looked_for() {
+        let work = Work { noted_at: SEEN - QUIET, since: 3, ..Work::default() };
+        let cut = |next| Agenda { is_cut: true, ..agenda(next) };
+        let later = |due_at| Left::Later { due_at, since: 3, is_answered: true };
+        assert_eq!(left(&work, &cut(Some(SEEN + 5)), AT_ONCE), later(SEEN + 5));
+        assert_eq!(left(&work, &cut(None), AT_ONCE), later(SEEN + CUT_AGAIN));
     }
 }

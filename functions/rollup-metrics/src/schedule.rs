@@ -1,12 +1,13 @@
 //! Who is worked on, and when: one account after another, each claimed for as long as it takes. What goes wrong with one account
 //! is no reason to leave the others alone.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use analytics_dynamo::{Left, SLOTS, TableError, Work};
 use analytics_warehouse::{WarehouseError, metric::Noted};
+use tokio::time::timeout;
 
-use crate::{Done, RollupError};
+use crate::{Done, OVERTIME, RollupError, millis};
 
 /// Notes that are read at once.
 pub(crate) const PAGE: usize = 200;
@@ -35,8 +36,15 @@ pub(crate) trait Roller {
     async fn wake(&self) -> Result<(), RollupError>;
     /// Stale buckets of accounts, marked since `since`.
     async fn look(&self, account_ids: &[String], since: i64) -> Result<Vec<Noted>, WarehouseError>;
-    /// Computes what is due of a claimed account, and says what is left.
-    async fn roll(&self, work: &Work, stale: &[Noted], deadline: i64, done: &mut Done) -> Result<Left, RollupError>;
+    /// Computes what is due of a claimed account, whose stale buckets were looked at then, and says what is left.
+    async fn roll(
+        &self,
+        work: &Work,
+        stale: &[Noted],
+        looked_at: i64,
+        deadline: i64,
+        done: &mut Done,
+    ) -> Result<Left, RollupError>;
     /// Whether ClickHouse answers anything at all.
     async fn is_answering(&self) -> bool;
 }
@@ -126,26 +134,45 @@ impl<'a, I: Index, R: Roller> Schedule<'a, I, R> {
             }
         }
         for some in due.chunks(ACCOUNTS) {
+            if (self.now)() >= self.deadline {
+                return Ok(self.late(reached));
+            }
             if !self.is_awake {
                 self.is_awake = true;
                 self.wake().await?;
             }
-            for (work, stale) in self.look(some).await? {
+            let looked_at = (self.now)();
+            let Ok(looked) = timeout(self.time(self.deadline), self.look(some)).await else {
+                return Ok(self.late(reached));
+            };
+            for (work, stale) in looked? {
                 if (self.now)() >= self.deadline {
-                    self.cursor = Some(reached);
-                    return Ok(Ended::Late);
+                    return Ok(self.late(reached));
                 }
                 reached.1.clone_from(&work.account_id);
                 // It is looked at again after the others, if something is left.
                 *next = Some(next.map_or(now, |next| next.min(now)));
-                self.work_on(work, stale).await?;
+                self.work_on(work, stale, looked_at).await?;
             }
         }
         Ok(Ended::Through(*next))
     }
 
+    /// The next pass begins behind this account.
+    fn late(&mut self, reached: (u32, String)) -> Ended {
+        self.cursor = Some(reached);
+        Ended::Late
+    }
+
+    /// How long work with this deadline may take until it is cut off.
+    fn time(&self, deadline: i64) -> Duration {
+        let left = deadline + millis(OVERTIME) - (self.now)();
+        Duration::from_millis(u64::try_from(left).unwrap_or(0))
+    }
+
     async fn wake(&self) -> Result<(), RollupError> {
-        let Err(error) = self.roller.wake().await else { return Ok(()) };
+        let woken = timeout(self.time(self.deadline), self.roller.wake()).await;
+        let Err(error) = woken.unwrap_or(Err(RollupError::CutOff)) else { return Ok(()) };
         if error.is_of_the_store() && !self.roller.is_answering().await {
             return Err(error);
         }
@@ -191,7 +218,7 @@ impl<'a, I: Index, R: Roller> Schedule<'a, I, R> {
         Ok(each)
     }
 
-    async fn work_on(&mut self, work: &Work, stale: Looked) -> Result<(), RollupError> {
+    async fn work_on(&mut self, work: &Work, stale: Looked, looked_at: i64) -> Result<(), RollupError> {
         let account_id = &*work.account_id;
         let claimed = match self.index.claim(account_id, (self.now)()).await {
             Ok(Some(claimed)) => claimed,
@@ -205,10 +232,17 @@ impl<'a, I: Index, R: Roller> Schedule<'a, I, R> {
             }
         };
         let deadline = self.deadline.min((self.now)() + self.share);
-        let rolled = match stale {
-            Ok(stale) => self.roller.roll(&claimed, &stale, deadline, &mut self.done).await,
-            Err(error) => Err(error.into()),
+        let time = self.time(deadline);
+        let working = async {
+            let (mut stale, mut looked_at) = (stale, looked_at);
+            // Of what was noted between the look and the claim, nothing was seen.
+            if (claimed.noted_at, claimed.asked_at) != (work.noted_at, work.asked_at) {
+                looked_at = (self.now)();
+                stale = self.roller.look(std::slice::from_ref(&claimed.account_id), claimed.since).await;
+            }
+            self.roller.roll(&claimed, &stale?, looked_at, deadline, &mut self.done).await
         };
+        let rolled = timeout(time, working).await.unwrap_or(Err(RollupError::CutOff));
         let (left, broken) = match rolled {
             Ok(left) => (left, None),
             Err(error) if error.is_of_the_store() && !self.roller.is_answering().await => {

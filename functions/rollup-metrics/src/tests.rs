@@ -3,13 +3,15 @@
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
+    time::Duration,
 };
 
 use analytics_dynamo::{Left, SLOTS, TableError, Work};
 use analytics_warehouse::{WarehouseError, metric::Noted};
 
 use crate::{
-    Call, Done, RollupError,
+    Call, Done, GRACE, OVERTIME, PATIENCE_SECONDS, RollupError,
+    roller::ANSWER_TIME,
     schedule::{Ended, Index, Roller, Schedule, Who},
 };
 
@@ -27,7 +29,11 @@ fn now() -> i64 {
 
 /// Notes in memory.
 #[derive(Default)]
-struct Notes(RefCell<BTreeMap<String, Work>>);
+struct Notes {
+    works: RefCell<BTreeMap<String, Work>>,
+    /// An account of which something is noted just before it is claimed.
+    noted_late: Cell<Option<&'static str>>,
+}
 
 fn slot_of(account_id: &str) -> u32 {
     account_id.bytes().fold(0, |sum, byte| sum + u32::from(byte)) % SLOTS
@@ -38,27 +44,31 @@ impl Notes {
     fn of(account_ids: impl IntoIterator<Item = String>, due_at: i64) -> Self {
         NOW.set(START);
         let work = |account_id: String| (account_id.clone(), Work { account_id, due_at, ..Work::default() });
-        Self(RefCell::new(account_ids.into_iter().map(work).collect()))
+        Self { works: RefCell::new(account_ids.into_iter().map(work).collect()), noted_late: Cell::default() }
     }
 
     fn change(&self, account_id: &str, change: impl FnOnce(&mut Work)) {
-        change(self.0.borrow_mut().get_mut(account_id).expect("is noted"));
+        change(self.works.borrow_mut().get_mut(account_id).expect("is noted"));
     }
 }
 
 impl Index for Notes {
     async fn page(&self, slot: u32, after: &str) -> Result<Vec<Work>, TableError> {
-        let notes = self.0.borrow();
+        let notes = self.works.borrow();
         let behind = notes.iter().filter(|(id, _)| slot_of(id) == slot && id.as_str() > after);
         Ok(behind.map(|(_, work)| work.clone()).take(crate::schedule::PAGE).collect())
     }
 
     async fn of(&self, account_id: &str) -> Result<Option<Work>, TableError> {
-        Ok(self.0.borrow().get(account_id).cloned())
+        Ok(self.works.borrow().get(account_id).cloned())
     }
 
     async fn claim(&self, account_id: &str, now: i64) -> Result<Option<Work>, TableError> {
-        let mut notes = self.0.borrow_mut();
+        if self.noted_late.get() == Some(account_id) {
+            self.noted_late.set(None);
+            self.change(account_id, |work| work.noted_at = now);
+        }
+        let mut notes = self.works.borrow_mut();
         let work = notes.get_mut(account_id).filter(|work| work.leased_until < now);
         Ok(work.map(|work| {
             work.leased_until = now + 70_000;
@@ -67,7 +77,7 @@ impl Index for Notes {
     }
 
     async fn finish(&self, seen: &Work, left: Left, now: i64) -> Result<(), TableError> {
-        let mut notes = self.0.borrow_mut();
+        let mut notes = self.works.borrow_mut();
         let work = notes.get_mut(&seen.account_id).expect("was claimed");
         (work.leased_until, work.failures) = (0, 0);
         match left {
@@ -91,7 +101,11 @@ struct Fake {
     is_down: bool,
     /// Milliseconds that an account takes.
     takes: i64,
+    /// An account whose work never ends.
+    hangs: Option<&'static str>,
     asked: Cell<usize>,
+    /// How many accounts were looked at each time.
+    looks: RefCell<Vec<usize>>,
     rolled: RefCell<BTreeSet<String>>,
 }
 
@@ -113,6 +127,7 @@ impl Roller for Fake {
 
     async fn look(&self, account_ids: &[String], _: i64) -> Result<Vec<Noted>, WarehouseError> {
         self.ask()?;
+        self.looks.borrow_mut().push(account_ids.len());
         match &self.faulty {
             Some((account_id, fault)) if self.is_seen_at_once && account_ids.contains(account_id) => match fault() {
                 RollupError::Warehouse(error) => Err(error),
@@ -122,8 +137,11 @@ impl Roller for Fake {
         }
     }
 
-    async fn roll(&self, work: &Work, _: &[Noted], _: i64, done: &mut Done) -> Result<Left, RollupError> {
+    async fn roll(&self, work: &Work, _: &[Noted], _: i64, _: i64, done: &mut Done) -> Result<Left, RollupError> {
         self.ask()?;
+        if self.hangs == Some(&*work.account_id) {
+            std::future::pending::<()>().await;
+        }
         NOW.set(now() + self.takes);
         match &self.faulty {
             Some((account_id, fault)) if *account_id == work.account_id => Err(fault()),
@@ -182,10 +200,10 @@ async fn whatever_goes_wrong_with_one_account_the_others_are_worked_on() {
             let asked = fake.asked.get();
             schedule.pass(Who::All).await.unwrap();
             assert_eq!((fake.asked.get(), schedule.done.failed), (asked, 1), "{}", fault());
-            let first = notes.0.borrow()["account-013"].leased_until;
+            let first = notes.works.borrow()["account-013"].leased_until;
             notes.change("account-013", |work| work.leased_until = 0);
             schedule.pass(Who::All).await.unwrap();
-            let second = notes.0.borrow()["account-013"].leased_until;
+            let second = notes.works.borrow()["account-013"].leased_until;
             assert_eq!((first - START, second - START), (60_000, 120_000));
         }
     }
@@ -198,7 +216,7 @@ async fn a_clickhouse_that_answers_nothing_ends_the_pass_and_nobody_is_put_off()
     let ended = schedule.pass(Who::All).await;
     assert!(matches!(ended, Err(RollupError::Warehouse(WarehouseError::Unavailable(_)))), "{ended:?}");
     assert_eq!((fake.asked.get(), schedule.done.failed), (1, 0));
-    assert!(notes.0.borrow().values().all(|work| work.due_at == START && work.leased_until < now()));
+    assert!(notes.works.borrow().values().all(|work| work.due_at == START && work.leased_until < now()));
 }
 
 #[tokio::test]
@@ -227,7 +245,7 @@ async fn a_call_that_runs_out_of_time_is_gone_on_with_where_it_ended() {
         cursor = schedule.cursor;
         // What was worked on is due again at once: without a cursor, the same accounts would be first each time.
         let worked = fake.rolled.borrow().clone();
-        notes.0.borrow_mut().extend(
+        notes.works.borrow_mut().extend(
             worked
                 .into_iter()
                 .map(|account_id| (account_id.clone(), Work { account_id, due_at: started, ..Work::default() })),
@@ -235,6 +253,42 @@ async fn a_call_that_runs_out_of_time_is_gone_on_with_where_it_ended() {
     }
     assert!(ended[0], "one call has not time enough for all");
     assert_eq!(fake.rolled(), 60, "everybody has had a turn after {ended:?}");
+}
+
+#[tokio::test]
+async fn what_is_noted_between_the_look_and_the_claim_is_looked_at() {
+    let (notes, fake) = (Notes::of(accounts(9), START), Fake::default());
+    let slots: BTreeSet<u32> = accounts(9).map(|account_id| slot_of(&account_id)).collect();
+    notes.noted_late.set(Some("account-004"));
+    schedule(&notes, &fake).pass(Who::All).await.unwrap();
+    assert_eq!(fake.rolled(), 9);
+    let (looks, looked_at) = (fake.looks.borrow().len(), fake.looks.borrow().iter().sum::<usize>());
+    assert_eq!((looks, looked_at), (slots.len() + 1, 9 + 1), "of one account, nothing was seen by the first look");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_never_ends_counts_as_failed_and_the_others_are_worked_on() {
+    let (notes, fake) = (Notes::of(accounts(9), START), Fake { hangs: Some("account-004"), ..Fake::default() });
+    let mut schedule = schedule(&notes, &fake);
+    let started = tokio::time::Instant::now();
+    schedule.pass(Who::All).await.unwrap();
+    assert!(started.elapsed() <= Duration::from_millis(SHARE.unsigned_abs()) + OVERTIME + Duration::from_secs(1));
+    assert_eq!((fake.rolled(), schedule.done.failed), (8, 1));
+    assert_eq!(notes.works.borrow()["account-004"].failures, 1, "fewer buckets are computed at once next time");
+}
+
+/// What noting something in a table takes at most: see `analytics_dynamo::client`.
+const TABLE_TIME: Duration = Duration::from_secs(3);
+
+#[test]
+fn a_call_that_is_cut_off_has_time_to_note_it() {
+    let (_, function) = include_str!("../../../template.yaml").split_once("\n  RollupMetrics:\n").expect("is there");
+    let timeout = function.lines().find_map(|line| line.trim().strip_prefix("Timeout: ")).expect("has a time-out");
+    let timeout = Duration::from_secs(timeout.parse().expect("is a number of seconds"));
+    // ClickHouse may be asked whether it answers. Then the account and the end of the call are noted.
+    let longest = Duration::from_secs(PATIENCE_SECONDS) + OVERTIME + ANSWER_TIME + 2 * TABLE_TIME;
+    assert!(longest + Duration::from_secs(5) <= timeout, "{longest:?} of {timeout:?}");
+    assert!(2 * GRACE < OVERTIME, "the last statement has time to end");
 }
 
 #[tokio::test]

@@ -1,13 +1,9 @@
 //! Those who watch one account, and what they are told during one call.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use analytics_domain::{
-    live::{Connection, Frame, Head, LiveMessage, Stream, Subscription, Way},
+    live::{Connection, Followed, Frame, Head, LiveMessage, Stream, Way},
     time,
 };
 use analytics_dynamo::{TableError, Watched};
@@ -19,6 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::{
     App, Budget,
     audience::{audience, note, put},
+    followers::Followers,
     post::{Parcel, post},
 };
 
@@ -59,8 +56,12 @@ pub struct Account<'a> {
 
 impl<'a> Account<'a> {
     pub async fn load(app: &'a App, id: &'a str, budget: Budget) -> Result<Self, TableError> {
-        let connections = audience(app, id).await?;
-        Ok(Self { app, id, connections, budget, is_noticed: false })
+        Ok(Self::of(app, id, audience(app, id).await?, budget))
+    }
+
+    /// An account with these connections.
+    pub const fn of(app: &'a App, id: &'a str, connections: Vec<Connection>, budget: Budget) -> Self {
+        Self { app, id, connections, budget, is_noticed: false }
     }
 
     /// Tells what the messages tell to everybody whom it concerns. Returns until when the call should last, so that what comes
@@ -95,28 +96,15 @@ impl<'a> Account<'a> {
         Ok(told_at.filter(|_| !is_full).map(|at| at + self.app.interval()))
     }
 
-    /// The ways in which such streams are followed.
-    pub fn ways_to(&self, is_wanted: impl Fn(&Stream) -> bool) -> Vec<(Way, Subscription)> {
-        let ways = self.ways().into_iter().filter(|(way, _)| is_wanted(&way.stream));
-        ways.map(|(way, subscription)| (way, subscription.clone())).collect()
+    /// The feeds of such streams.
+    pub fn feeds_of(&self, is_wanted: impl Fn(&Stream) -> bool) -> Vec<Followers> {
+        Followers::group(&self.connections, is_wanted)
     }
 
-    /// All ways in which streams are followed, by those who are there or may come back.
-    pub(crate) fn ways(&self) -> BTreeMap<Way, &Subscription> {
-        let followed = self.connections.iter().flat_map(|connection| &connection.subscriptions);
-        let begun = followed.filter(|(_, subscription)| subscription.begun);
-        begun.map(|(stream, subscription)| (Way::of(self.id, stream, subscription), subscription)).collect()
-    }
-
-    /// Those who are there and follow a stream in this way.
-    pub fn followers(&self, way: &Way) -> impl Iterator<Item = &Connection> {
-        let follows = move |connection: &&Connection| {
-            let subscription = connection.subscriptions.get(&way.stream);
-            let follows =
-                |subscription: &Subscription| subscription.begun && Way::of(self.id, &way.stream, subscription) == *way;
-            connection.left_at.is_none() && subscription.is_some_and(follows)
-        };
-        self.connections.iter().filter(follows)
+    /// Whether a feed goes on: somebody follows it, or may come back.
+    pub fn goes_on(&self, way: &Way) -> bool {
+        let mut followed = self.connections.iter().filter_map(|connection| connection.subscriptions.get(&way.stream));
+        followed.any(|followed| followed.begun && *followed.way == *way)
     }
 
     /// Reads those who have come, or follow something else, since all were read.
@@ -182,21 +170,22 @@ impl<'a> Account<'a> {
     /// Has a client follow streams, and tells it where one of events stands. Returns those of numbers, for which it waits.
     async fn follow(&mut self, id: &str, streams: &[Stream]) -> Result<Vec<Stream>, TableError> {
         let Some(connection) = self.find(id) else { return Ok(Vec::new()) };
-        let new = streams.iter().filter_map(|stream| connection.subscriptions.get_key_value(stream));
-        let new = new.filter(|(_, subscription)| !subscription.begun);
-        let (events, numbers): (Vec<_>, Vec<_>) = new.partition(|(stream, _)| **stream == Stream::Analytics);
+        let new = streams.iter().filter_map(|stream| connection.subscriptions.get(stream));
+        let new = new.filter(|followed| !followed.begun);
+        let (events, numbers): (Vec<&Followed>, Vec<&Followed>) =
+            new.partition(|followed| followed.way.stream == Stream::Analytics);
         let mut frames = Vec::new();
-        for (stream, subscription) in &events {
-            frames.push(Frame::Subscribed { stream: &stream.to_string() }.to_json());
-            frames.extend(self.standing(stream, subscription, (self.app.now)()).await?);
+        for followed in &events {
+            frames.push(Frame::Subscribed { stream: &followed.way.stream.to_string() }.to_json());
+            frames.extend(self.standing(followed, (self.app.now)()).await?);
         }
         for mine in self.connections.iter_mut().filter(|other| other.id == id) {
             let asked = mine.subscriptions.iter_mut().filter(|(stream, _)| streams.contains(stream));
-            asked.for_each(|(_, subscription)| subscription.begun = true);
+            asked.for_each(|(_, followed)| followed.begun = true);
         }
         self.begin(id, &events).await?;
         self.send_to(id, frames).await;
-        Ok(numbers.into_iter().map(|(stream, _)| stream.clone()).collect())
+        Ok(numbers.into_iter().map(|followed| followed.way.stream.clone()).collect())
     }
 
     /// Notes that those who waited for numbers have them.
@@ -205,14 +194,14 @@ impl<'a> Account<'a> {
         for id in ids {
             let Some(connection) = self.find(id) else { continue };
             let its = newcomers.iter().filter(|(other, _)| other == id).map(|(_, stream)| stream);
-            let its: Vec<_> = its.filter_map(|stream| connection.subscriptions.get_key_value(stream)).collect();
+            let its: Vec<_> = its.filter_map(|stream| connection.subscriptions.get(stream)).collect();
             self.begin(id, &its).await?;
         }
         Ok(())
     }
 
     /// Notes that streams of a client have begun.
-    async fn begin(&self, id: &str, streams: &[(&Stream, &Subscription)]) -> Result<(), TableError> {
+    async fn begin(&self, id: &str, streams: &[&Followed]) -> Result<(), TableError> {
         let Some(connection) = self.find(id).filter(|_| !streams.is_empty()) else { return Ok(()) };
         let changes = self.app.connections.begin(self.id, id, streams).await?;
         note(self.app, &connection, changes);

@@ -12,9 +12,12 @@ use tokio::time::timeout;
 use crate::{
     Budget,
     account::{Account, Wanted},
+    followers::Followers,
     post::Parcel,
 };
 
+/// Questions that a call looks at: the heads of as many are read at once. More than these are not answered in its time.
+const AT_ONCE: usize = 100;
 /// How often in a row an answer may take longer than its share of time, before its stream ends.
 const TRIES: u32 = 3;
 /// The code of an answer that takes too long, or too much.
@@ -32,31 +35,35 @@ impl Account<'_> {
     /// followed.
     pub async fn tell_numbers(&mut self, wanted: &Wanted) -> Result<bool, TableError> {
         let Wanted { is_stale, again, newcomers } = wanted;
-        let is_new = |way: &Way, one: &Connection| newcomers.contains(&(one.id.clone(), way.stream.clone()));
-        let is_wanted = |way: &Way| {
-            let is_due = *is_stale || again.contains(way.id());
-            self.followers(way).any(|one| is_due || is_new(way, one))
-        };
-        let mut ways = self.ways_to(|stream| *stream != Stream::Analytics);
-        ways.retain(|(way, _)| is_wanted(way));
+        let is_new =
+            |way: &Way, one: &Connection| newcomers.iter().any(|(id, stream)| *id == one.id && *stream == way.stream);
+        let is_due = |way: &Way| *is_stale || again.contains(way.id());
+        let mut feeds = self.feeds_of(|stream| *stream != Stream::Analytics);
+        feeds.retain(|followers| {
+            let way: &Way = &followers.way;
+            let is_due = is_due(way);
+            followers.present(&self.connections).any(|one| is_due || is_new(way, one))
+        });
         // Who waits goes first, then what was not asked for the longest time.
         let asked = self.app.memory().asked.clone();
-        ways.sort_by_cached_key(|(way, _)| {
+        feeds.sort_by_cached_key(|Followers { way, .. }| {
             let place = newcomers.iter().position(|(_, stream)| *stream == way.stream).unwrap_or(usize::MAX);
             (place, asked.get(&way.place).copied().unwrap_or(0))
         });
-        let heads = self.heads(ways.iter().map(|(way, _)| way)).await?;
+        let rest = feeds.split_off(feeds.len().min(AT_ONCE));
+        let heads = self.heads(feeds.iter().map(|followers| &*followers.way)).await?;
         let (mut left, mut begun) = (Vec::new(), Vec::new());
         // One after the other: each takes several statements at once.
-        for ((way, subscription), head) in ways.iter().zip(heads) {
+        for (followers, head) in feeds.iter().zip(heads) {
+            let way: &Way = &followers.way;
             if !self.budget.has_share() {
                 left.push(way);
                 continue;
             }
             let asked_at = (self.app.now)();
             self.app.memory().asked.insert(way.place.clone(), asked_at);
-            let asking = ask(&self.app.metrics, self.id, &way.stream, subscription, asked_at);
-            let told = timeout(Budget::SHARE, asking).await.unwrap_or_else(|_| Err(too_late()));
+            let asking = ask(&self.app.metrics, self.id, &way.stream, &followers.subscription, asked_at);
+            let told = timeout(self.budget.share(head.late), asking).await.unwrap_or_else(|_| Err(too_late()));
             let now = (self.app.now)();
             if let Err(error) = &told
                 && error.code == TOO_MUCH
@@ -69,9 +76,9 @@ impl Account<'_> {
             }
             let stream = way.stream.to_string();
             let (new, old): (Vec<&Connection>, Vec<&Connection>) =
-                self.followers(way).partition(|one| is_new(way, one));
+                followers.present(&self.connections).partition(|one| is_new(way, one));
             // Who has been told before is told again only what has come since; who has missed that, everything.
-            let old = if *is_stale || again.contains(way.id()) { old } else { Vec::new() };
+            let old = if is_due(way) { old } else { Vec::new() };
             let (resting, old): (Vec<&Connection>, Vec<&Connection>) =
                 old.into_iter().partition(|one| self.app.memory().laggards.rests(&one.id, now));
             resting.iter().for_each(|one| self.app.memory().laggards.miss(&one.id, &stream, 0, now));
@@ -80,19 +87,20 @@ impl Account<'_> {
             let is_over = told.as_ref().is_err_and(|error| error.status.is_client_error());
             let Frames { delta, whole } = self.frames(way, &head, told, now).await?;
             let subscribed: Arc<str> = Frame::Subscribed { stream: &stream }.to_json().into();
-            let parcels = |connections: &[&Connection], frames: [Option<&Arc<str>>; 2]| {
-                let frames: Vec<Arc<str>> = frames.into_iter().flatten().cloned().collect();
-                let parcel = |one: &&Connection| Parcel { connection_id: one.id.clone(), frames: frames.clone() };
-                connections.iter().filter(|_| !frames.is_empty()).map(parcel).collect::<Vec<_>>()
-            };
-            let parcels = [
-                parcels(&old, [delta.as_ref(), None]),
-                parcels(&behind, [whole.as_ref(), None]),
-                parcels(&new, [Some(&subscribed), whole.as_ref()]),
-            ]
-            .concat();
+            let mut parcels = Vec::new();
+            for (one, frame) in old.iter().map(|one| (*one, &delta)).chain(behind.iter().map(|one| (*one, &whole))) {
+                if let Some(frame) = frame {
+                    let mut frames = self.notices(one, now);
+                    frames.push(Arc::clone(frame));
+                    parcels.push(Parcel { connection_id: one.id.clone(), frames });
+                }
+            }
+            for one in &new {
+                let frames = [Some(&subscribed), whole.as_ref()].into_iter().flatten().cloned().collect();
+                parcels.push(Parcel { connection_id: one.id.clone(), frames });
+            }
             if is_over {
-                let ends: Vec<String> = self.followers(way).map(|one| one.id.clone()).collect();
+                let ends: Vec<String> = followers.present(&self.connections).map(|one| one.id.clone()).collect();
                 self.send_of(&stream, parcels, 0).await;
                 for id in ends {
                     self.app.connections.unsubscribe(self.id, &id, &way.stream).await?;
@@ -103,8 +111,9 @@ impl Account<'_> {
             }
         }
         self.begin_numbers(&begun).await?;
+        left.extend(rest.iter().map(|followers| &*followers.way));
         self.ask_later(&left, newcomers).await;
-        Ok(!ways.is_empty())
+        Ok(!feeds.is_empty())
     }
 
     /// Has a later call ask what is left. Newcomers go on waiting for it.

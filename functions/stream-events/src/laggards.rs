@@ -48,7 +48,7 @@ impl Laggards {
     /// Events of a stream that were not told; none if everything was, or if the client has asked for it since.
     pub fn missed(&self, connection: &Connection, stream: &Stream) -> Option<u64> {
         let (events, at) = self.missed.get(&(connection.id.clone(), stream.to_string()))?;
-        (connection.subscriptions.get(stream)?.at <= *at).then_some(*events)
+        (connection.subscriptions.get(stream)?.subscription.at <= *at).then_some(*events)
     }
 
     /// What was missed of a stream has been made up for.
@@ -59,7 +59,10 @@ impl Laggards {
 
 #[cfg(test)]
 mod tests {
-    use analytics_domain::{access::Role, live::Subscription};
+    use analytics_domain::{
+        access::Role,
+        live::{Followed, Subscription},
+    };
 
     use super::*;
 
@@ -87,7 +90,7 @@ mod tests {
         let ctr = Stream::Metric("ctr".to_owned());
         assert_eq!(laggards.missed(&connection, &Stream::Analytics), Some(7));
         assert_eq!(laggards.missed(&connection, &ctr), Some(0));
-        connection.subscriptions.insert(ctr.clone(), Subscription::whole(1_201));
+        connection.subscriptions.insert(ctr.clone(), Followed::new("a", &ctr, Subscription::whole(1_201)));
         assert_eq!(laggards.missed(&connection, &ctr), None);
         laggards.made_up("c", "analytics");
         assert_eq!((laggards.missed(&connection, &Stream::Analytics), laggards.len()), (None, 1));
@@ -95,6 +98,7 @@ mod tests {
 
     fn connection() -> Connection {
         let streams = [Stream::Analytics, Stream::Metric("ctr".to_owned())];
+        let followed = |stream: &Stream| Followed::new("a", stream, Subscription::whole(1_000));
         Connection {
             account_id: "a".to_owned(),
             id: "c".to_owned(),
@@ -103,7 +107,7 @@ mod tests {
             token_expires_at: 3_600_000,
             left_at: None,
             signed_by: None,
-            subscriptions: streams.map(|stream| (stream, Subscription::whole(1_000))).into(),
+            subscriptions: streams.map(|stream| (stream.clone(), followed(&stream))).into(),
         }
     }
 }

@@ -13,6 +13,7 @@ mod audience;
 mod budget;
 mod charts;
 mod events;
+mod followers;
 mod laggards;
 mod post;
 mod sockets;
@@ -148,7 +149,6 @@ impl App {
 /// Streams what the messages tell to everybody who watches. An account that takes longer than a call lasts has its messages
 /// again; those of the others are done.
 pub async fn handle(app: &App, batch: SqsBatch) -> PartialFailure {
-    let budget = Budget::new();
     let is_full = batch.records.len() >= FULL;
     let mut groups: BTreeMap<&str, (Vec<&Message>, Vec<News<'_>>)> = BTreeMap::new();
     for message in &batch.records {
@@ -161,6 +161,7 @@ pub async fn handle(app: &App, batch: SqsBatch) -> PartialFailure {
             Err(error) => tracing::error!(error.cause = %error, "no live message"),
         }
     }
+    let budget = Budget::new(groups.len());
     let groups = groups.into_values().map(|(messages, parsed)| async move {
         let account_id = parsed.first().map_or("", |news| news.message.account_id());
         let told = async { Account::load(app, account_id, budget).await?.tell(&parsed, is_full).await };

@@ -13,7 +13,6 @@ use tokio::{
 const AT_ONCE: usize = 64;
 
 /// Frames for one socket, to be sent one after another.
-#[derive(Clone)]
 pub struct Parcel {
     pub connection_id: String,
     pub frames: Vec<Arc<str>>,

@@ -1,6 +1,6 @@
 //! `$connect`: a client comes with a token, in the query parameter `token` or as a subprotocol, and perhaps with streams.
 
-use analytics_domain::live::{Connection, LiveMessage, STREAMS, Stream, Subscription};
+use analytics_domain::live::{CONNECTIONS, Connection, Followed, LiveMessage, STREAMS, Stream, Subscription};
 use analytics_live::{Answer, App, Refused, SocketEvent, may_follow};
 
 /// The subprotocol that we speak. Beside it a browser, which cannot send headers, can offer `bearer.` and a token.
@@ -58,10 +58,14 @@ async fn connect(app: &App, event: &SocketEvent) -> Result<(), Refused> {
     for stream in streams {
         let stream: Stream = stream.parse().map_err(|detail| refused(400, "unknown_stream", detail))?;
         may_follow(&principal, &stream)?;
-        connection.subscriptions.insert(stream, Subscription::whole(now));
+        let followed = Followed::new(&connection.account_id, &stream, Subscription::whole(now));
+        connection.subscriptions.insert(stream, followed);
     }
     let noted = app.connections.add(&connection).await;
-    noted.map_err(|error| refused(503, "dependency_unavailable", &error.to_string()))?;
+    if !noted.map_err(|error| refused(503, "dependency_unavailable", &error.to_string()))? {
+        let detail = format!("an account has at most {CONNECTIONS} connections at the same time: close some of them");
+        return Err(refused(429, "too_many_connections", &detail));
+    }
     let (account_id, connection_id) = ((&*connection.account_id).into(), (&*connection.id).into());
     app.announce(&LiveMessage::Opened { account_id, connection_id, at: now }).await
 }

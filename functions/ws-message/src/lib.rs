@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use analytics_domain::{
-    live::{Action, Connection, Frame, LiveMessage, STREAMS, Stream, Way},
+    live::{Action, Connection, Frame, LiveMessage, STREAMS, SUBSCRIPTION_BYTES, Stream, Way},
     time,
 };
 use analytics_dynamo::Added;
@@ -92,7 +92,7 @@ async fn act(app: &App, id: &str, body: &str) -> Result<Vec<String>, Refused> {
                 let detail = format!("the role {} may not follow {stream}", connection.role.name());
                 return Err(refused(403, "role_forbidden", detail));
             }
-            match app.connections.subscribe(&connection, &streams).await.map_err(unavailable)? {
+            match app.connections.subscribe(&connection, &streams, now).await.map_err(unavailable)? {
                 Added::Yes => {
                     let (events, numbers) =
                         streams.into_iter().map(|(stream, _)| stream).partition(|stream| *stream == Stream::Analytics);
@@ -108,6 +108,14 @@ async fn act(app: &App, id: &str, body: &str) -> Result<Vec<String>, Refused> {
                 Added::TooMany => {
                     Err(refused(400, "too_many_streams", format!("a connection follows {STREAMS} streams at most")))
                 }
+                Added::TooLarge => {
+                    let most = SUBSCRIPTION_BYTES / 1_024 / 1_024;
+                    let detail = format!(
+                        "all subscriptions of an account take {most} MB at most: shorten filters and lists, or unsubscribe \
+                         from other streams"
+                    );
+                    Err(refused(429, "subscriptions_too_large", detail))
+                }
                 Added::Gone => Ok(Vec::new()),
             }
         }
@@ -117,8 +125,8 @@ async fn act(app: &App, id: &str, body: &str) -> Result<Vec<String>, Refused> {
 /// The `seq` of the latest frame of each stream that a client follows: it may have missed that one, and hear of it only with the
 /// next.
 async fn standing(app: &App, connection: &Connection) -> Result<BTreeMap<String, i64>, Refused> {
-    let begun = connection.subscriptions.iter().filter(|(_, subscription)| subscription.begun);
-    let ways: Vec<Way> = begun.map(|(stream, asked)| Way::of(&connection.account_id, stream, asked)).collect();
+    let begun = connection.subscriptions.values().filter(|followed| followed.begun);
+    let ways: Vec<&Way> = begun.map(|followed| &*followed.way).collect();
     let places: Vec<&str> = ways.iter().map(|way| way.place.as_str()).collect();
     let heads = app.feeds.heads(&places).await.map_err(unavailable)?;
     Ok(ways.iter().filter_map(|way| Some((way.stream.to_string(), heads.get(&way.place)?.seq))).collect())

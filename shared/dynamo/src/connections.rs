@@ -3,19 +3,23 @@
 //! it stays when they have gone. What follows a stream only once its message has come, a new connection or a new subscription,
 //! does not count before.
 
+mod limits;
+
 use std::collections::{BTreeMap, HashMap};
 
 use analytics_domain::{
     access::Role,
-    live::{Connection, MEMORY, STREAMS, Stream, Subscription},
+    live::{Connection, Followed, MEMORY, STREAMS, Stream, Subscription},
 };
 use aws_sdk_dynamodb::{
     Client,
-    operation::update_item::builders::UpdateItemFluentBuilder,
+    error::SdkError,
+    operation::update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
     types::{AttributeValue, ReturnValue},
 };
 
 use crate::{TableError, integer, number, settled, text, unavailable};
+use limits::{OF_CONNECTIONS, OF_SUBSCRIPTIONS};
 
 /// Connections by account.
 #[derive(Clone, Debug)]
@@ -30,6 +34,8 @@ pub enum Added {
     Yes,
     /// It follows as many as it may.
     TooMany,
+    /// The subscriptions of its account take as many bytes as they may.
+    TooLarge,
     /// There is no such connection.
     Gone,
 }
@@ -65,11 +71,14 @@ impl ConnectionTable {
         update.key("watched", by_account(account_id)).key("connectionId", text(connection_id))
     }
 
-    /// Notes a connection.
+    /// Notes a connection; false if its account has as many as it may.
     ///
     /// # Errors
     /// If the table did not take it.
-    pub async fn add(&self, connection: &Connection) -> Result<(), TableError> {
+    pub async fn add(&self, connection: &Connection) -> Result<bool, TableError> {
+        if !self.take(&connection.account_id, &OF_CONNECTIONS, 1, connection.connected_at).await? {
+            return Ok(false);
+        }
         let expires = number((connection.connected_at + Connection::LIFETIME) / 1_000);
         let pointer = self
             .client
@@ -79,10 +88,10 @@ impl ConnectionTable {
             .item("connectionId", text(&connection.id))
             .item("accountId", text(&connection.account_id))
             .item("expiresAt", expires.clone());
-        let streams = connection.subscriptions.iter().map(|(stream, subscription)| {
-            let json = serde_json::to_string(subscription).map_err(|_| TableError::Corrupt("a subscription"))?;
-            Ok((stream.to_string(), AttributeValue::S(json)))
-        });
+        let streams = connection
+            .subscriptions
+            .iter()
+            .map(|(stream, followed)| Ok((stream.to_string(), kept(&followed.subscription)?)));
         let streams: HashMap<String, AttributeValue> = streams.collect::<Result<_, TableError>>()?;
         let item = self
             .client
@@ -107,7 +116,7 @@ impl ConnectionTable {
         let (pointed, listed) = tokio::join!(pointer.send(), account.send());
         pointed.map_err(|error| unavailable(&error))?;
         listed.map_err(|error| unavailable(&error))?;
-        item.send().await.map(drop).map_err(|error| unavailable(&error))
+        item.send().await.map(|_| true).map_err(|error| unavailable(&error))
     }
 
     /// Counts a change that has been made. Returns how many there have been.
@@ -248,18 +257,23 @@ impl ConnectionTable {
         &self,
         connection: &Connection,
         streams: &[(Stream, Subscription)],
+        now: i64,
     ) -> Result<Added, TableError> {
         let Connection { account_id, id: connection_id, subscriptions, .. } = connection;
         let new = streams.iter().filter(|(stream, _)| !subscriptions.contains_key(stream)).count();
-        let Some(room) = STREAMS.checked_sub(new) else { return Ok(Added::TooMany) };
+        let room = STREAMS.checked_sub(new).filter(|room| subscriptions.len() <= *room);
+        let Some(room) = room else { return Ok(Added::TooMany) };
+        let kept = streams.iter().map(|(_, subscription)| kept(subscription)).collect::<Result<Vec<_>, _>>()?;
+        if !self.take(account_id, &OF_SUBSCRIPTIONS, kept.iter().map(bytes).sum(), now).await? {
+            return Ok(Added::TooLarge);
+        }
         let mut update = self.update(account_id, connection_id).expression_attribute_names("#streams", "streams");
         let mut set = Vec::new();
-        for (place, (stream, subscription)) in streams.iter().enumerate() {
-            let json = serde_json::to_string(subscription).map_err(|_| TableError::Corrupt("a subscription"))?;
+        for (place, ((stream, _), kept)) in streams.iter().zip(kept).enumerate() {
             set.push(format!("#streams.#s{place} = :s{place}"));
             update = update
                 .expression_attribute_names(format!("#s{place}"), stream.to_string())
-                .expression_attribute_values(format!(":s{place}"), AttributeValue::S(json));
+                .expression_attribute_values(format!(":s{place}"), kept);
         }
         let update = update
             .update_expression(format!("SET {}", set.join(", ")))
@@ -267,14 +281,10 @@ impl ConnectionTable {
             .expression_attribute_values(":room", number(i64::try_from(room).unwrap_or(i64::MAX)));
         match update.send().await {
             Ok(_) => Ok(Added::Yes),
-            Err(error)
-                if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) =>
-            {
-                Ok(match self.get(account_id, connection_id).await? {
-                    Some(_) => Added::TooMany,
-                    None => Added::Gone,
-                })
-            }
+            Err(error) if is_unmet(&error) => Ok(match self.get(account_id, connection_id).await? {
+                Some(_) => Added::TooMany,
+                None => Added::Gone,
+            }),
             Err(error) => Err(unavailable(&error)),
         }
     }
@@ -284,19 +294,14 @@ impl ConnectionTable {
     ///
     /// # Errors
     /// If the table does not answer.
-    pub async fn begin(
-        &self,
-        account_id: &str,
-        connection_id: &str,
-        streams: &[(&Stream, &Subscription)],
-    ) -> Result<i64, TableError> {
+    pub async fn begin(&self, account_id: &str, connection_id: &str, streams: &[&Followed]) -> Result<i64, TableError> {
         let mut update = self.update(account_id, connection_id).condition_expression("attribute_exists(connectionId)");
         let mut set = Vec::new();
-        for (place, (stream, subscription)) in streams.iter().enumerate() {
+        for (place, followed) in streams.iter().enumerate() {
             set.push(format!("begun.#s{place} = :s{place}"));
             update = update
-                .expression_attribute_names(format!("#s{place}"), stream.to_string())
-                .expression_attribute_values(format!(":s{place}"), number(subscription.at));
+                .expression_attribute_names(format!("#s{place}"), followed.way.stream.to_string())
+                .expression_attribute_values(format!(":s{place}"), number(followed.subscription.at));
         }
         settled(update.update_expression(format!("SET {}", set.join(", "))).send().await)?;
         self.changed(account_id).await
@@ -353,6 +358,21 @@ impl ConnectionTable {
     }
 }
 
+/// A subscription as it is kept.
+fn kept(subscription: &Subscription) -> Result<AttributeValue, TableError> {
+    serde_json::to_string(subscription).map(AttributeValue::S).map_err(|_| TableError::Corrupt("a subscription"))
+}
+
+/// Bytes of a subscription as it is kept.
+fn bytes(kept: &AttributeValue) -> i64 {
+    kept.as_s().map_or(0, |json| json.len() as i64)
+}
+
+/// Whether the condition of an update did not hold.
+fn is_unmet(error: &SdkError<UpdateItemError>) -> bool {
+    error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception)
+}
+
 fn connection(account_id: &str, item: &HashMap<String, AttributeValue>) -> Result<Connection, TableError> {
     let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
     let role = text("role").and_then(|name| Role::ALL.into_iter().find(|role| role.name() == name));
@@ -364,7 +384,9 @@ fn connection(account_id: &str, item: &HashMap<String, AttributeValue>) -> Resul
         let stream = stream.parse().ok().zip(subscription).ok_or(TableError::Corrupt("a stream cannot be read"))?;
         let (stream, subscription): (Stream, Subscription) = stream;
         let begun_at = begun.and_then(|begun| integer(begun, &stream.to_string()));
-        subscriptions.insert(stream, Subscription { begun: begun_at == Some(subscription.at), ..subscription });
+        let begun = begun_at == Some(subscription.at);
+        let followed = Followed { begun, ..Followed::new(account_id, &stream, subscription) };
+        subscriptions.insert(stream, followed);
     }
     Ok(Connection {
         account_id: account_id.to_owned(),

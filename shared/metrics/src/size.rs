@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use analytics_domain::metric::{Metric, Metrics, Problem};
 use analytics_http::ApiError;
+use analytics_warehouse::metric::Plan;
 use http::StatusCode;
 
 use crate::errors::invalid_fields;
@@ -50,6 +51,16 @@ pub fn check(metrics: &Metrics, changed: &Metric) -> Result<(), ApiError> {
         );
         return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "too_many_metrics", detail));
     }
+    let series = Plan::count(&among);
+    if series > Plan::SERIES && series > Plan::count(metrics) {
+        let detail = format!(
+            "the metrics of an account need at most {} series together, and would need {series}: each different input needs one, \
+             or two for each dimension of its metric, and twice as many if it may be an amount of money. Remove dimensions: \
+             splits by other properties work too, more slowly",
+            Plan::SERIES
+        );
+        return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "too_many_series", detail));
+    }
     Ok(())
 }
 
@@ -86,7 +97,12 @@ mod tests {
     use super::*;
 
     fn metric(id: &str, formula: &str, filters: &[String], among: &Metrics) -> Metric {
-        let body = json!({"name": id, "type": "gauge", "formula": formula, "filters": filters});
+        split(id, formula, filters, &[], among)
+    }
+
+    fn split(id: &str, formula: &str, filters: &[String], dimensions: &[String], among: &Metrics) -> Metric {
+        let body =
+            json!({"name": id, "type": "gauge", "formula": formula, "filters": filters, "dimensions": dimensions});
         let definition = Definition::from_json(body.as_object().expect("is an object"), &[]).expect("is a definition");
         let (formula, _) = compile(&definition, &among.vocabulary(Vec::new(), Some(id))).expect("compiles");
         Metric { id: id.to_owned(), definition, formula, version: 1, created_at: 0, updated_at: 0 }
@@ -142,5 +158,27 @@ mod tests {
         let refused = check(&metrics, &metric("one_more", "sent", &[], &none));
         assert_eq!(code(refused).as_deref(), Some("too_many_metrics"));
         assert_eq!(code(check(&metrics, &metric("m7", "sent", &[], &none))), None);
+    }
+
+    #[test]
+    fn the_series_of_an_account_are_bounded_and_may_always_become_fewer() {
+        let dimensions = |number: usize| (0..4).map(|at| format!("d{number}x{at}")).collect::<Vec<_>>();
+        let formula: Vec<String> = (0..40).map(|number| format!("\"name_{number}\"")).collect();
+        let none = Metrics::new(Vec::new());
+        let base = none.with(metric("base", &formula.join(" + "), &[], &none));
+        let of_base = |number: usize| split(&format!("m{number}"), "base", &[], &dimensions(number), &base);
+        // 40 without a split, and 280 splits of each further metric.
+        let with = |count: usize| Metrics::new(base.own().iter().cloned().chain((0..count).map(of_base)).collect());
+        assert_eq!(code(check(&with(6), &of_base(6))), None);
+        let refused = check(&with(7), &of_base(7)).expect_err("refused");
+        assert_eq!(refused.code, "too_many_series");
+        assert!(refused.detail.contains("2000 series") && refused.detail.contains("2280"), "{}", refused.detail);
+        // The same dimensions again need nothing more.
+        let again = split("again", "base", &[], &dimensions(3), &base);
+        assert_eq!(code(check(&with(7), &again)), None);
+        // As an account of before may have.
+        let many = with(20);
+        let fewer = split("m7", "base", &[], &dimensions(7)[..2], &base);
+        assert_eq!(code(check(&many, &fewer)), None);
     }
 }

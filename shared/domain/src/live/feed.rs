@@ -1,12 +1,16 @@
 //! One stream of events with one filter, for everybody who follows it so.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{Frame, Shown, Subscription, Totals};
-use crate::time::{self, EpochMillis};
+use crate::{
+    event::{SealedBatch, SealedEvent},
+    metric::{Filter, Filtered},
+    time::{self, EpochMillis},
+};
 
 /// Bytes of the events in one frame: the gateway takes 32 KB.
 const BYTES: usize = 24 * 1024;
@@ -98,56 +102,86 @@ impl Head {
     }
 }
 
-/// Events on their way into a frame.
-pub struct Feed {
-    subscription: Subscription,
+/// Events on their way into a frame. They come the latest first.
+pub struct Feed<'b> {
+    subscription: &'b Subscription,
+    meets: Box<dyn Fn(&dyn Filtered) -> bool + Send + Sync>,
     /// Events in one frame. Of more, the latest are shown and all are counted.
     most: usize,
-    waiting: VecDeque<Box<RawValue>>,
+    waiting: Vec<(&'b SealedBatch<'b>, &'b SealedEvent<'b>)>,
     /// All that have come, shown or not.
     come: u64,
-    by_name: BTreeMap<String, u64>,
+    by_name: BTreeMap<&'b str, u64>,
+    /// Events that were not tested against the filter.
+    untested: u64,
 }
 
-impl Feed {
+impl<'b> Feed<'b> {
     #[must_use]
-    pub fn new(subscription: &Subscription, most: usize) -> Self {
-        let (waiting, by_name) = (VecDeque::new(), BTreeMap::new());
-        Self { subscription: subscription.clone(), most, waiting, come: 0, by_name }
+    pub fn new(subscription: &'b Subscription, most: usize) -> Self {
+        let meets = Box::new(subscription.filter.judge());
+        let (waiting, by_name) = (Vec::new(), BTreeMap::new());
+        Self { subscription, meets, most, waiting, come: 0, by_name, untested: 0 }
     }
 
     /// Takes an event, if it is wanted.
-    pub fn take(&mut self, event: &Shown<'_>) {
-        if !event.is_wanted(&self.subscription) {
+    pub fn take(&mut self, event: &Shown<'b>) {
+        if !self.is_named(event) || !(self.meets)(event) {
             return;
         }
-        self.come += 1;
-        *self.by_name.entry(event.name().to_owned()).or_default() += 1;
-        let Ok(event) = RawValue::from_string(event.to_json(&self.subscription.fields)) else { return };
-        if self.waiting.len() == self.most {
-            self.waiting.pop_front();
+        self.add(event);
+        if self.waiting.len() < self.most {
+            self.waiting.push((event.batch, event.event));
         }
-        self.waiting.push_back(event);
     }
 
-    /// How many events have come.
+    /// Skips an event that there is no time to show. Without a filter, the event is counted. With a filter, nobody knows whether
+    /// the event meets it: the event is in `skipped`, but not in the totals.
+    pub fn skip(&mut self, event: &Shown<'b>) {
+        if !self.is_named(event) {
+            return;
+        }
+        if self.subscription.filter == Filter::EVERYTHING {
+            self.add(event);
+        } else {
+            self.untested += 1;
+        }
+    }
+
+    fn is_named(&self, event: &Shown<'b>) -> bool {
+        let names = &self.subscription.event_names;
+        names.is_empty() || names.iter().any(|name| name == event.name())
+    }
+
+    fn add(&mut self, event: &Shown<'b>) {
+        self.come += 1;
+        *self.by_name.entry(event.name()).or_default() += 1;
+    }
+
+    /// How many events have come, as far as that is known.
     #[must_use]
     pub const fn come(&self) -> u64 {
         self.come
     }
 
+    /// Whether nothing has come.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.come == 0 && self.untested == 0
+    }
+
     /// Where the feed stands once all that has come is counted, without a frame.
     #[must_use]
     pub fn count(&self, head: &Head) -> Head {
-        let (events, unshown) = (head.events + self.come, head.unshown + self.come);
+        let (events, unshown) = (head.events + self.come, head.unshown + self.come + self.untested);
         let mut head = Head { events, unshown, ..head.clone() };
         let mut bytes: usize = head.by_name.keys().map(|name| size(name)).sum();
         for (name, count) in &self.by_name {
-            if let Some(counted) = head.by_name.get_mut(name) {
+            if let Some(counted) = head.by_name.get_mut(*name) {
                 *counted += count;
             } else if head.by_name.len() < NAMES && bytes + size(name) <= NAME_BYTES {
                 bytes += size(name);
-                head.by_name.insert(name.clone(), *count);
+                head.by_name.insert((*name).to_owned(), *count);
             }
         }
         head
@@ -158,21 +192,29 @@ impl Feed {
     pub fn frame(&self, stream: &str, head: &Head, now: EpochMillis) -> (String, Head) {
         let counted = self.count(head);
         let head = Head { seq: (head.seq + 1).max(now * 1_000), at: now, unshown: 0, ..counted.clone() };
-        let mut room = BYTES;
-        let fits = |event: &&RawValue| {
-            let size = event.get().len() + 1;
-            let fits = size <= room;
-            room = room.saturating_sub(size);
-            fits
-        };
-        let waiting = || self.waiting.iter().map(AsRef::as_ref);
-        // The latest ones that fit.
-        let shown = waiting().rev().take_while(fits).count();
-        let events: Vec<&RawValue> = waiting().skip(self.waiting.len() - shown).collect();
-        let skipped = counted.unshown - shown as u64;
+        let latest = self.latest();
+        let events: Vec<&RawValue> = latest.iter().map(AsRef::as_ref).collect();
+        let skipped = counted.unshown - events.len() as u64;
         let frame =
             Frame::Event { stream, seq: head.seq, as_of: time::format(now), events, skipped, totals: head.totals() };
         (frame.to_json(), head)
+    }
+
+    /// The latest events that fit into a frame, in their order.
+    fn latest(&self) -> Vec<Box<RawValue>> {
+        let (mut latest, mut room) = (Vec::new(), BYTES);
+        for (batch, event) in &self.waiting {
+            let json = Shown::new(batch, event).to_json(&self.subscription.fields);
+            let size = json.len() + 1;
+            if size > room {
+                break;
+            }
+            let Ok(json) = RawValue::from_string(json) else { continue };
+            room -= size;
+            latest.push(json);
+        }
+        latest.reverse();
+        latest
     }
 }
 
@@ -188,24 +230,33 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::event::{SealedBatch, SealedEvent};
+    use crate::metric::parse_filter;
 
     const EVENTS: usize = 50;
 
-    fn feed(count: usize, properties: &str) -> Feed {
+    /// So many events of a name.
+    fn batch(name: &str, count: usize, properties: &str) -> &'static SealedBatch<'static> {
         let event = |position: usize| SealedEvent {
-            event_name: "message_sent".into(),
+            event_name: name.to_owned().into(),
             event_id: position.to_string().into(),
-            properties: properties.into(),
+            properties: properties.to_owned().into(),
             ..SealedEvent::default()
         };
-        let batch = SealedBatch { events: (0..count).map(event).collect(), ..SealedBatch::default() };
-        let mut feed = Feed::new(&Subscription::whole(0), EVENTS);
-        batch.events.iter().for_each(|event| feed.take(&Shown::new(&batch, event)));
+        Box::leak(Box::new(SealedBatch { events: (0..count).map(event).collect(), ..SealedBatch::default() }))
+    }
+
+    fn feed_of(name: &str, count: usize, properties: &str) -> Feed<'static> {
+        let batch = batch(name, count, properties);
+        let mut feed = Feed::new(Box::leak(Box::new(Subscription::whole(0))), EVENTS);
+        batch.events.iter().rev().for_each(|event| feed.take(&Shown::new(batch, event)));
         feed
     }
 
-    fn frame(feed: &Feed, head: &Head, now: i64) -> (Value, Head) {
+    fn feed(count: usize, properties: &str) -> Feed<'static> {
+        feed_of("message_sent", count, properties)
+    }
+
+    fn frame(feed: &Feed<'_>, head: &Head, now: i64) -> (Value, Head) {
         let (text, head) = feed.frame("analytics", head, now);
         (serde_json::from_str(&text).expect("is JSON"), head)
     }
@@ -224,6 +275,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_skipped_is_counted_as_far_as_it_is_known_to_be_wanted() {
+        let batch = batch("message_sent", 3, "{\"a\":1}");
+        let subscriptions = ["a = 1", "a = 2"].map(|filter| Subscription {
+            filter: parse_filter(filter).expect("is a filter"),
+            event_names: vec!["message_sent".to_owned()],
+            ..Subscription::whole(0)
+        });
+        let [all, one, none] = [&Subscription::whole(0), &subscriptions[0], &subscriptions[1]].map(|subscription| {
+            let mut feed = Feed::new(subscription, EVENTS);
+            feed.take(&Shown::new(batch, &batch.events[2]));
+            batch.events[..2].iter().for_each(|event| feed.skip(&Shown::new(batch, event)));
+            let (frame, head) = frame(&feed, &Head::new(0), 0);
+            assert!(!feed.is_empty());
+            (frame["events"].as_array().map(Vec::len), frame["skipped"].as_u64(), head.events)
+        });
+        assert_eq!(all, (Some(1), Some(2), 3));
+        assert_eq!(one, (Some(1), Some(2), 1));
+        assert_eq!(none, (Some(0), Some(2), 0));
+    }
+
+    #[test]
     fn what_was_counted_without_a_frame_is_told_with_the_next() {
         let head = feed(3, "{}").count(&Head::new(0));
         let (next, head) = frame(&feed(2, "{}"), &head, 100);
@@ -234,23 +306,7 @@ mod tests {
 
     #[test]
     fn frames_with_many_long_names_fit_and_a_name_that_is_counted_stays_so() {
-        let named = |name: &str, count: usize| {
-            let event = |position: usize| SealedEvent {
-                position: 0,
-                timestamp: 0,
-                event_type: "".into(),
-                event_name: name.to_owned().into(),
-                event_id: position.to_string().into(),
-                session_id: "".into(),
-                user_id: "".into(),
-                properties: "{}".into(),
-                own_context: None,
-            };
-            let batch = SealedBatch { events: (0..count).map(event).collect(), ..SealedBatch::default() };
-            let mut feed = Feed::new(&Subscription::whole(0), EVENTS);
-            batch.events.iter().for_each(|event| feed.take(&Shown::new(&batch, event)));
-            feed
-        };
+        let named = |name: &str, count: usize| feed_of(name, count, "{}");
         let mut head = named("zz_last", 3).count(&Head::new(0));
         for number in 0..300 {
             head = named(&format!("{number:03}{}", "\"😀".repeat(62)), 1).count(&head);

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::{STREAMS, Stream, Subscription};
 use crate::{
     metric::{Filter, QUERIES, QueryDraft, check_path, read_filter},
+    text::nfc,
     time::EpochMillis,
 };
 
@@ -195,12 +196,13 @@ fn to_events(message: &Map<String, Value>, now: EpochMillis) -> Result<Subscript
     Ok(Subscription { filter, event_names, fields, since_seq: since_seq(message)?, ..Subscription::whole(now) })
 }
 
+/// Names, in the form that events are kept in.
 fn texts(message: &Map<String, Value>, name: &'static str) -> Result<Vec<String>, MessageError> {
     let error = || MessageError::new("invalid_list", format!("{name} must be a list of up to {LISTED} strings"));
     match message.get(name) {
         None | Some(Value::Null) => Ok(Vec::new()),
         Some(Value::Array(items)) if items.len() <= LISTED => {
-            items.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(error)).collect()
+            items.iter().map(|item| item.as_str().map(|text| nfc(text).into_owned()).ok_or_else(error)).collect()
         }
         Some(_) => Err(error()),
     }
@@ -224,6 +226,22 @@ mod tests {
             let message = serde_json::json!({"action": "subscribe", "stream": "analytics", "fields": [field]});
             assert_eq!(read(&message.to_string()).map_err(|error| error.code), Err("unknown_field"), "{field}");
         }
+    }
+
+    #[test]
+    fn names_match_events_however_their_characters_are_composed() {
+        let subscription = |message: Value| {
+            let Ok(Action::Subscribe(mut streams)) = read(&message.to_string()) else { panic!("{message} is refused") };
+            streams.remove(0).1
+        };
+        let events = subscription(serde_json::json!({
+            "action": "subscribe", "stream": "analytics",
+            "eventNames": ["cafe\u{301}"], "fields": ["properties.cafe\u{301}"],
+        }));
+        assert_eq!(events.event_names, ["caf\u{e9}"]);
+        assert_eq!(events.fields, ["properties.caf\u{e9}"]);
+        let numbers = serde_json::json!({"action": "subscribe", "stream": "metrics/ctr", "groupBy": ["cafe\u{301}"]});
+        assert_eq!(subscription(numbers).query.group_by, ["caf\u{e9}"]);
     }
 
     #[test]

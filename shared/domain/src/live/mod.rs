@@ -14,4 +14,6 @@ pub use frame::{Changed, Differences, Frame, Totals};
 pub use message::{Action, MessageError};
 pub use seen::{Noted, Seen, event_identity, message_identity};
 pub use shown::Shown;
-pub use watch::{Connection, FEEDS, LiveMessage, STREAMS, Stream, Subscription, Way};
+pub use watch::{
+    CONNECTIONS, Connection, FEEDS, Followed, LiveMessage, STREAMS, SUBSCRIPTION_BYTES, Stream, Subscription, Way,
+};

@@ -1,13 +1,12 @@
-//! Accepted events as streams show them, and which of them a subscription wants.
+//! Accepted events as streams show them.
 
 use std::cell::OnceCell;
 
 use serde_json::{Map, Value, json};
 
-use super::Subscription;
 use crate::{
     event::{SealedBatch, SealedEvent, Tree},
-    metric::{Filtered, meets},
+    metric::Filtered,
     time,
 };
 
@@ -30,36 +29,28 @@ pub const FIELDS: [&str; 13] = [
 
 /// An accepted event on its way to those who watch.
 pub struct Shown<'b> {
-    event: &'b SealedEvent<'b>,
-    batch: &'b SealedBatch<'b>,
+    pub(super) event: &'b SealedEvent<'b>,
+    pub(super) batch: &'b SealedBatch<'b>,
+    /// Parsed when they are first read.
     properties: OnceCell<Tree>,
-    whole: OnceCell<String>,
 }
 
 impl<'b> Shown<'b> {
     #[must_use]
     pub const fn new(batch: &'b SealedBatch<'b>, event: &'b SealedEvent<'b>) -> Self {
-        Self { event, batch, properties: OnceCell::new(), whole: OnceCell::new() }
+        Self { event, batch, properties: OnceCell::new() }
     }
 
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> &'b str {
         &self.event.event_name
-    }
-
-    /// Whether a subscription asks for it.
-    #[must_use]
-    pub fn is_wanted(&self, subscription: &Subscription) -> bool {
-        let names = &subscription.event_names;
-        (names.is_empty() || names.iter().any(|name| *name == self.event.event_name))
-            && meets(self, &subscription.filter)
     }
 
     /// As JSON, with these fields, or all.
     #[must_use]
     pub fn to_json(&self, fields: &[String]) -> String {
         if fields.is_empty() {
-            return self.whole.get_or_init(|| self.encode(|_| true, None)).clone();
+            return self.encode(|_| true, None);
         }
         let paths: Vec<&str> = fields.iter().filter_map(|field| field.strip_prefix("properties.")).collect();
         let some = (!paths.is_empty()).then(|| {
@@ -139,7 +130,7 @@ impl Filtered for Shown<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metric::parse_filter;
+    use crate::metric::{meets, parse_filter};
 
     const PROPERTIES: &str =
         r#"{"campaignId":"双11","n":7,"half":0.5,"ok":true,"none":null,"list":[1],"user":{"age":30,"a.b":"x"}}"#;

@@ -1,6 +1,6 @@
 //! Who watches what.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, str::FromStr};
+use std::{borrow::Cow, collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,6 +15,12 @@ use crate::{
 
 /// Streams that one connection may follow.
 pub const STREAMS: usize = 20;
+
+/// Connections that an account may have open at the same time.
+pub const CONNECTIONS: i64 = 1_000;
+
+/// Bytes of all subscriptions of an account together, as they are kept.
+pub const SUBSCRIPTION_BYTES: i64 = 4 * 1024 * 1024;
 
 /// Feeds that one message names.
 pub const FEEDS: usize = 2_000;
@@ -102,9 +108,6 @@ pub struct Subscription {
     pub since_seq: Option<i64>,
     /// When it was asked for.
     pub at: EpochMillis,
-    /// Whether its first frames were sent; kept beside it.
-    #[serde(skip)]
-    pub begun: bool,
 }
 
 impl Subscription {
@@ -119,7 +122,6 @@ impl Subscription {
             queries: Vec::new(),
             since_seq: None,
             at,
-            begun: false,
         }
     }
 }
@@ -147,6 +149,25 @@ impl Way {
     }
 }
 
+/// A stream that a connection follows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Followed {
+    pub subscription: Arc<Subscription>,
+    /// Its feed. This is computed once, when the subscription is read: it takes the whole subscription.
+    pub way: Arc<Way>,
+    /// Whether its first frames were sent.
+    pub begun: bool,
+}
+
+impl Followed {
+    /// A stream that has not begun.
+    #[must_use]
+    pub fn new(account_id: &str, stream: &Stream, subscription: Subscription) -> Self {
+        let way = Arc::new(Way::of(account_id, stream, &subscription));
+        Self { subscription: Arc::new(subscription), way, begun: false }
+    }
+}
+
 fn short_hash(text: &str) -> String {
     Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
@@ -163,7 +184,7 @@ pub struct Connection {
     pub signed_by: Option<String>,
     /// When it ended, if it has.
     pub left_at: Option<EpochMillis>,
-    pub subscriptions: BTreeMap<Stream, Subscription>,
+    pub subscriptions: BTreeMap<Stream, Followed>,
 }
 
 impl Connection {
@@ -272,6 +293,17 @@ mod tests {
         assert!(told(6_000_000).is_empty());
         assert_eq!(told(7_000_000), [Connection::LIFETIME]);
         assert_eq!(told(9_950_000), [10_000_000, Connection::LIFETIME]);
+    }
+
+    #[test]
+    fn subscriptions_that_ask_for_the_same_have_one_feed() {
+        let followed = |subscription| Followed::new("a", &Stream::Analytics, subscription);
+        let first = followed(Subscription::whole(1));
+        let later = followed(Subscription { since_seq: Some(7), ..Subscription::whole(2) });
+        assert_eq!((&first.way, first.begun), (&later.way, false));
+        let other = followed(Subscription { event_names: vec!["x".to_owned()], ..Subscription::whole(1) });
+        assert_ne!(first.way, other.way);
+        assert_ne!(first.way, Followed::new("b", &Stream::Analytics, Subscription::whole(1)).way);
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl Bucket {
 pub enum SeriesState {
     Ready,
     Building,
-    /// Has too many keys to be kept.
+    /// Cannot be kept: see [`EventWarehouse::roll`].
     Wide,
 }
 

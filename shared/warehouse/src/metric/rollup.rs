@@ -1,9 +1,12 @@
 //! Computing rollups: the shortest buckets from the events, the longer ones from those.
 
-use analytics_domain::metric::{Grain, Kept, Series, buckets::Range};
+use std::time::Duration;
+
+use analytics_domain::metric::{Grain, Kept, buckets::Range};
+use tokio::time::timeout;
 
 use super::{
-    plan::{Entry, Plan, dimensions_of, series_of},
+    plan::{Entry, Plan, dimensions_of},
     shape::{COLUMNS, Column, Shape, columns_of, named, unfold},
     states::{Bucket, DIMENSIONS, Placed, Scan, objects_of, within},
 };
@@ -23,8 +26,14 @@ const LIMITS: [(&str, &str); 6] = [
     ("max_partitions_per_insert_block", MOST_PARTITIONS),
 ];
 
+/// ClickHouse ends a statement itself by then, unless it cannot be reached at all.
+const PATIENCE: Duration = Duration::from_secs(55);
+
 /// Measures that one statement computes.
 const MEASURES: usize = 12;
+
+/// Series that one statement names: of 20 digits and a comma each, they are far from the 128 KB of a parameter.
+const IDS: usize = 4_000;
 
 /// Events that one computation reads, for each measure of them.
 const MOST_EVENTS: u64 = 3_000_000;
@@ -37,7 +46,8 @@ const MOST_RANGES: usize = 8;
 
 impl EventWarehouse {
     /// Computes buckets and puts them in the place of what was stored. Returns the series that cannot be kept: they have too many
-    /// keys, or lists in them. Before each statement, `goes_on` is asked whether it may begin; if not, nothing is returned.
+    /// keys, lists in them, or longer conditions than ClickHouse takes. Before each statement, `goes_on` is asked whether it may
+    /// begin; if not, nothing is returned.
     ///
     /// All of `starts` are to be made of the same: see [`Kept::made_of`].
     ///
@@ -63,18 +73,15 @@ impl EventWarehouse {
             statement
         };
         // The buckets count as computed only later, so it does not matter that their series come one after another.
-        match kept.made_of(span.grain, start) {
+        let unfit = match kept.made_of(span.grain, start) {
             Some(shorter) => {
                 let keys = self.stored_keys(account_id, &plan, shorter, span).await?;
                 if keys > MOST_STORED_KEYS && span.starts.len() > 1 {
                     return Err(WarehouseError::OverLimits(format!("{keys} keys")));
                 }
-                for entries in plan.entries.chunks(MEASURES) {
-                    if !goes_on().await {
-                        return Ok(None);
-                    }
-                    self.execute(&in_turn(put_together(account_id, entries, shorter, span, version))).await?;
-                }
+                let entries: Vec<&Entry> = plan.entries.iter().collect();
+                let of = |entries: &[&Entry]| in_turn(put_together(account_id, entries, shorter, span, version));
+                self.execute_all(&entries, of, &goes_on).await?
             }
             None => {
                 let come = self.come(account_id, span).await?;
@@ -82,17 +89,19 @@ impl EventWarehouse {
                 if events > MOST_EVENTS && span.starts.len() > 1 {
                     return Err(WarehouseError::OverLimits(format!("{events} events")));
                 }
-                let has_come = |entry: &&Entry| come.iter().any(|(name, _)| *name == entry.0.event_name);
+                let has_come = |entry: &&Entry| come.iter().any(|(name, _)| *name == entry.measure.event_name);
                 let (entries, without): (Vec<&Entry>, Vec<&Entry>) = plan.entries.iter().partition(has_come);
-                for entries in entries.chunks(MEASURES) {
+                for ids in ids_of(&without).chunks(IDS) {
                     if !goes_on().await {
                         return Ok(None);
                     }
-                    self.execute(&in_turn(compute(account_id, entries, span, version))).await?;
+                    self.execute(&clear(account_id, ids, span, version)).await?;
                 }
-                self.execute(&clear(account_id, &without, span, version)).await?;
+                let of = |entries: &[&Entry]| in_turn(compute(account_id, entries, span, version));
+                self.execute_all(&entries, of, &goes_on).await?
             }
-        }
+        };
+        let Some(unfit) = unfit else { return Ok(None) };
         let mut statement = Statement::default();
         statement.push("SELECT DISTINCT series FROM rollups WHERE account_id = ").text(account_id);
         statement.push(" AND grain = ").integer(span.grain.seconds().into()).push(" AND ");
@@ -100,7 +109,47 @@ impl EventWarehouse {
         statement.push(" AND version = ").time(version);
         statement.push(" AND (length(keys) > ").integer(i64::try_from(MOST_KEYS).unwrap_or(i64::MAX));
         statement.push(" OR arrayExists(key -> has(key, '\\0[]'), keys))");
-        self.ask(&statement).await.map(Some)
+        let mut wide: Vec<u64> = self.ask(&statement).await?;
+        wide.extend(unfit);
+        Ok(Some(wide))
+    }
+
+    /// Executes the statements of some measures, each of as many as ClickHouse takes at once. Returns the series of measures that
+    /// it does not take even alone; none if `goes_on` has said that a statement may not begin.
+    async fn execute_all(
+        &self,
+        entries: &[&Entry],
+        of: impl Fn(&[&Entry]) -> Statement,
+        goes_on: impl AsyncFn() -> bool,
+    ) -> Result<Option<Vec<u64>>, WarehouseError> {
+        let mut rest = entries;
+        let mut unfit: Vec<u64> = Vec::new();
+        while let Some(first) = rest.first() {
+            let Some((count, statement)) = self.fitting(rest, &of) else {
+                unfit.extend(&first.ids);
+                rest = &rest[1..];
+                continue;
+            };
+            if !goes_on().await {
+                return Ok(None);
+            }
+            self.execute(&statement).await?;
+            rest = &rest[count..];
+        }
+        Ok(Some(unfit))
+    }
+
+    /// The statement of the first measures, and how many these are; none if not even one fits into a statement.
+    fn fitting(&self, entries: &[&Entry], of: impl Fn(&[&Entry]) -> Statement) -> Option<(usize, Statement)> {
+        let mut count = entries.len().min(MEASURES);
+        while count > 0 {
+            let statement = of(&entries[..count]);
+            if statement.prepare(&self.client).is_ok() {
+                return Some((count, statement));
+            }
+            count /= 2;
+        }
+        None
     }
 
     /// How many keys the shorter buckets have that some buckets are made of.
@@ -111,17 +160,17 @@ impl EventWarehouse {
         shorter: Grain,
         span: Span<'_>,
     ) -> Result<u64, WarehouseError> {
-        let ids: Vec<u64> = plan.series().into_keys().collect();
-        let mut statement = Statement::default();
-        statement.push("SELECT sum(length(keys)) FROM rollups WHERE account_id = ").text(account_id);
-        statement
-            .push(" AND series IN ")
-            .ids(&ids)
-            .push(" AND grain = ")
-            .integer(shorter.seconds().into())
-            .push(" AND ");
-        within(&mut statement, "bucket", &span.ranges(), MOST_RANGES);
-        Ok(self.ask::<u64>(&statement).await?.into_iter().sum())
+        let ids: Vec<u64> = plan.ids().collect();
+        let mut keys: u64 = 0;
+        for ids in ids.chunks(IDS) {
+            let mut statement = Statement::default();
+            statement.push("SELECT sum(length(keys)) FROM rollups WHERE account_id = ").text(account_id);
+            statement.push(" AND series IN ").ids(ids);
+            statement.push(" AND grain = ").integer(shorter.seconds().into()).push(" AND ");
+            within(&mut statement, "bucket", &span.ranges(), MOST_RANGES);
+            keys += self.ask::<u64>(&statement).await?.into_iter().sum::<u64>();
+        }
+        Ok(keys)
     }
 
     /// How many events there are in some buckets, about.
@@ -145,7 +194,10 @@ impl EventWarehouse {
     pub(super) async fn execute(&self, statement: &Statement) -> Result<(), WarehouseError> {
         let query = statement.prepare(&self.client)?;
         let query = LIMITS.iter().fold(query, |query, (name, value)| query.with_setting(*name, *value));
-        query.execute().await.map_err(classify)
+        match timeout(PATIENCE, query.execute()).await {
+            Ok(done) => done.map_err(classify),
+            Err(_) => Err(WarehouseError::TimedOut("no answer in time".to_owned())),
+        }
     }
 }
 
@@ -185,15 +237,20 @@ impl Span<'_> {
     }
 }
 
+fn ids_of(entries: &[&Entry]) -> Vec<u64> {
+    entries.iter().flat_map(|entry| entry.ids.iter().copied()).collect()
+}
+
 /// Measures that one look at the events computes: those of the same event, object and splits.
 fn scans<'e>(entries: &[&'e Entry]) -> Vec<(Vec<Placed<'e>>, &'e [Vec<String>])> {
     let mut scans: Vec<(Vec<Placed<'_>>, &[Vec<String>])> = Vec::new();
-    for ((measure, sets), place) in entries.iter().copied().zip(0..) {
+    for (entry, place) in entries.iter().copied().zip(0..) {
+        let (measure, sets) = (&*entry.measure, entry.sets.as_slice());
         let fits = |(measures, others): &&mut (Vec<Placed<'_>>, &[Vec<String>])| {
             let is_alike = |(_, other): &Placed<'_>| {
                 other.event_name == measure.event_name && objects_of(other) == objects_of(measure)
             };
-            *others == sets.as_slice() && measures.iter().all(is_alike)
+            *others == sets && measures.iter().all(is_alike)
         };
         match scans.iter_mut().find(fits) {
             Some((measures, _)) => measures.push((place, measure)),
@@ -206,17 +263,17 @@ fn scans<'e>(entries: &[&'e Entry]) -> Vec<(Vec<Placed<'e>>, &'e [Vec<String>])>
 /// The states of events.
 fn compute(account_id: &str, entries: &[&Entry], span: Span<'_>, version: i64) -> Statement {
     let mut statement = insert(account_id, span, version);
-    stored(&mut statement, account_id, entries, span);
+    stored(&mut statement, account_id, &ids_of(entries), span);
     for (measures, sets) in scans(entries) {
-        let dimensions = dimensions_of(sets.iter());
+        let dimensions = dimensions_of(sets.iter().flatten());
         // Which measure a row is of, and which dimensions it was not split by, tells its series.
-        let (mut codes, mut ids) = (Vec::new(), Vec::new());
-        for (place, measure) in &measures {
+        let (mut codes, mut ids): (Vec<i64>, Vec<u64>) = (Vec::new(), Vec::new());
+        for (place, _) in &measures {
             for set in sets {
                 let bits = dimensions.iter().zip(0_u32..).filter(|(dimension, _)| !set.contains(dimension));
                 codes.push((place << DIMENSIONS) + bits.map(|(_, bit)| 1_i64 << bit).sum::<i64>());
-                ids.push(Series { measure: (*measure).clone(), dimensions: set.clone() }.id());
             }
+            ids.extend(&entries[usize::try_from(*place).unwrap_or(0)].ids);
         }
         statement.push(" UNION ALL SELECT transform(bitShiftLeft(place, ").integer(DIMENSIONS as i64);
         statement
@@ -246,17 +303,18 @@ fn compute(account_id: &str, entries: &[&Entry], span: Span<'_>, version: i64) -
 }
 
 /// The states of shorter buckets, put together.
-fn put_together(account_id: &str, entries: &[Entry], shorter: Grain, span: Span<'_>, version: i64) -> Statement {
+fn put_together(account_id: &str, entries: &[&Entry], shorter: Grain, span: Span<'_>, version: i64) -> Statement {
     let mut statement = insert(account_id, span, version);
-    stored(&mut statement, account_id, &entries.iter().collect::<Vec<_>>(), span);
+    stored(&mut statement, account_id, &ids_of(entries), span);
     let length = span.grain.length();
     for shape in Shape::ALL {
-        let entries = entries.iter().filter(|(measure, _)| Shape::of(&measure.of) == shape);
-        let columns = columns_of(entries.clone().map(|(measure, _)| measure));
-        let ids: Vec<u64> = series_of(entries).map(|series| series.id()).collect();
+        let has_shape = |entry: &&Entry| Shape::of(&entry.measure.of) == shape;
+        let entries: Vec<&Entry> = entries.iter().copied().filter(has_shape).collect();
+        let ids = ids_of(&entries);
         if ids.is_empty() {
             continue;
         }
+        let columns = columns_of(entries.iter().map(|entry| &*entry.measure));
         statement.push(" UNION ALL SELECT series, intDiv(toInt64(toUnixTimestamp(rollups.bucket)) * 1000, ");
         statement.integer(length).push(") * ").integer(length).push(" AS start, stored, ");
         shape.merged(&mut statement);
@@ -271,10 +329,10 @@ fn put_together(account_id: &str, entries: &[Entry], shorter: Grain, span: Span<
     statement
 }
 
-/// Replaces by nothing what is stored of measures whose events have all gone.
-fn clear(account_id: &str, entries: &[&Entry], span: Span<'_>, version: i64) -> Statement {
+/// Replaces by nothing what is stored of series whose events have all gone.
+fn clear(account_id: &str, ids: &[u64], span: Span<'_>, version: i64) -> Statement {
     let mut statement = insert(account_id, span, version);
-    stored(&mut statement, account_id, entries, span);
+    stored(&mut statement, account_id, ids, span);
     statement.push(") GROUP BY series, bucket");
     statement
 }
@@ -297,38 +355,91 @@ fn insert(account_id: &str, span: Span<'_>, version: i64) -> Statement {
 }
 
 /// What is stored now, as rows without events: what has gone from the events is replaced by nothing.
-fn stored(statement: &mut Statement, account_id: &str, entries: &[&Entry], span: Span<'_>) {
-    let ids: Vec<u64> = series_of(entries.iter().copied()).map(|series| series.id()).collect();
+fn stored(statement: &mut Statement, account_id: &str, ids: &[u64], span: Span<'_>) {
     statement.push(
         "SELECT series, toInt64(toUnixTimestamp(rollups.bucket)) * 1000 AS bucket, CAST([], \
          'Array(Nullable(String))') AS key, toUInt64(0) AS object, toUInt64(0) AS n, toFloat64(0) AS total, toFloat64(0) AS low, \
          toFloat64(0) AS high, (CAST([], 'Array(Int32)'), CAST([], 'Array(UInt64)')) AS bins, CAST([], 'Array(UInt64)') \
          AS hashes, toInt64(0) AS at FROM rollups WHERE account_id = ",
     );
-    statement.text(account_id).push(" AND series IN ").ids(&ids).push(" AND grain = ");
+    statement.text(account_id).push(" AND series IN ").ids(ids).push(" AND grain = ");
     statement.integer(span.grain.seconds().into()).push(" AND notEmpty(keys) AND ");
     span.holds(statement, "rollups.bucket", "toInt64(toUnixTimestamp(rollups.bucket)) * 1000");
 }
 
 #[cfg(test)]
 mod tests {
-    use analytics_domain::metric::{Filter, Measure, Of};
+    use std::sync::Arc;
+
+    use analytics_domain::metric::{Filter, Measure, Of, Series, parse_filter};
 
     use super::*;
+
+    fn entry(measure: Measure, sets: Vec<Vec<String>>) -> Entry {
+        let series = |set: &Vec<String>| Series { measure: measure.clone(), dimensions: set.clone() };
+        let ids = sets.iter().map(|set| series(set).id()).collect();
+        Entry { measure: Arc::new(measure), sets, ids }
+    }
 
     #[test]
     fn names_of_events_and_properties_are_bound() {
         let evil = "x') OR 1=1 --`{p0:String}?".to_owned();
         let measure = Measure { event_name: evil.clone(), filter: Filter::EVERYTHING, of: Of::Uniques(evil.clone()) };
-        let entry = (measure, vec![Vec::new(), vec![evil.clone()]]);
+        let entry = entry(measure, vec![Vec::new(), vec![evil.clone()]]);
         let span = Span { grain: Grain::Hour, starts: &[0, 7_200_000] };
         let statements = [
             compute(&evil, &[&entry], span, 1),
-            put_together(&evil, std::slice::from_ref(&entry), Grain::Quarter, span, 1),
+            put_together(&evil, &[&entry], Grain::Quarter, span, 1),
+            clear(&evil, &entry.ids, span, 1),
         ];
         for statement in statements {
             assert!(!statement.sql().contains("1=1") && !statement.sql().contains("--"), "{}", statement.sql());
         }
+    }
+
+    #[test]
+    fn a_statement_computes_as_many_measures_as_clickhouse_takes() {
+        let lookup = |key: &str| (key == "CLICKHOUSE_URL").then(|| "http://127.0.0.1:1".to_owned());
+        let warehouse = EventWarehouse::from_lookup(&lookup).expect("is set");
+        let span = Span { grain: Grain::Hour, starts: &[0] };
+        let of = |entries: &[&Entry]| compute("shop", entries, span, 1);
+        let taken = |tests: usize, of_numbers: bool| {
+            let tests: Vec<String> = (0..tests).map(|test| format!("p < {test}")).collect();
+            let filter = parse_filter(&tests.join(" and ")).expect("can be read");
+            let measures = (0..30).map(|number| Measure {
+                event_name: format!("event {number}"),
+                filter: filter.clone(),
+                of: if of_numbers { Of::Numbers("p".to_owned()) } else { Of::Events },
+            });
+            let entries: Vec<Entry> = measures.map(|measure| entry(measure, vec![Vec::new()])).collect();
+            let (count, statement) = warehouse.fitting(&entries.iter().collect::<Vec<_>>(), of)?;
+            assert!(statement.prepare(&warehouse.client).is_ok());
+            Some(count)
+        };
+        assert_eq!(taken(1, true), Some(MEASURES));
+        let few = taken(60, false).expect("some are taken");
+        assert!((1..MEASURES).contains(&few), "{few}");
+        assert_eq!(taken(200, true), None, "its conditions alone are longer than a statement");
+    }
+
+    #[test]
+    fn series_are_named_in_parameters_that_clickhouse_takes() {
+        let ids: Vec<u64> = (0..20_000).map(|id| u64::MAX - id).collect();
+        let span = Span { grain: Grain::Hour, starts: &[0] };
+        for ids in ids.chunks(IDS) {
+            let bytes = serde_json::to_string(ids).expect("are numbers").len();
+            assert!(bytes < 128 * 1_024, "{bytes} bytes");
+            assert!(clear("shop", ids, span, 1).prepare(&clickhouse::Client::default()).is_ok());
+        }
+        // One statement of several measures splits each in all ways that its dimensions allow.
+        const { assert!(MEASURES * (1 + DIMENSIONS + DIMENSIONS * (DIMENSIONS - 1) / 2) <= IDS) };
+    }
+
+    #[test]
+    fn a_statement_is_waited_for_until_clickhouse_ends_it() {
+        let (name, seconds) = LIMITS[0];
+        let seconds = Duration::from_secs(seconds.parse().expect("a number"));
+        assert!(name == "max_execution_time" && seconds < PATIENCE);
     }
 
     #[test]
