@@ -191,8 +191,8 @@ async fn metrics_of_many_series_harm_no_neighbour() -> Result<()> {
         bad.account.send_all(&[event(&bad.account, 0, "message_sent", "c", now_millis() - 2 * HOUR)]).await?;
         let formula: Vec<String> = (0..40).map(|number| format!("\"name_{number}\"")).collect();
         bad.define(&json!({"name": "base", "type": "gauge", "formula": formula.join(" + ")})).await?;
-        let started = Instant::now();
-        stream::iter(0..400)
+        let (started, defined) = (Instant::now(), AtomicUsize::new(0));
+        let ended = stream::iter(0..400)
             .map(Ok)
             .try_for_each_concurrent(AT_ONCE, async |number| {
                 let dimensions: Vec<String> = (0..4).map(|dimension| format!("d{number}x{dimension}")).collect();
@@ -201,10 +201,12 @@ async fn metrics_of_many_series_harm_no_neighbour() -> Result<()> {
                 if started.elapsed() > ATTACK || !bad.define(&metric).await? {
                     return Err(Stop::Refused);
                 }
+                defined.fetch_add(1, Ordering::Relaxed);
                 Ok::<_, Stop>(())
             })
-            .await
-            .or_else(Stop::into_result)
+            .await;
+        println!("{} metrics were taken", defined.load(Ordering::Relaxed));
+        ended.or_else(Stop::into_result)
     })
     .await
 }

@@ -151,17 +151,24 @@ pub struct Offender<'s> {
 impl Offender<'_> {
     /// Defines a metric; whether it was taken.
     pub async fn define(&self, metric: &Value) -> Result<bool> {
-        let request = self.account.stack.post("/api/metrics").bearer_auth(self.account.token(Role::Analyst));
-        let answer = request.json(metric).send().await?;
-        let status = answer.status();
-        ensure!(is_settled(status), "{} is answered with {status}", metric["name"]);
-        if !status.is_success() {
-            return Ok(false);
+        loop {
+            let request = self.account.stack.post("/api/metrics").bearer_auth(self.account.token(Role::Analyst));
+            let answer = request.json(metric).send().await?;
+            let status = answer.status();
+            ensure!(is_settled(status), "{} is answered with {status}", metric["name"]);
+            let answer: Value = answer.json().await?;
+            if answer["code"] == "conflict" {
+                // Another one was defined at the same time.
+                continue;
+            }
+            if !status.is_success() {
+                println!("{} is refused: {}", metric["name"], answer["errors"].get(0).unwrap_or(&answer)["detail"]);
+                return Ok(false);
+            }
+            let id = answer["metricId"].as_str().or(answer["id"].as_str()).context("a metric has an id")?;
+            self.metrics.lock().await.push(id.to_owned());
+            return Ok(true);
         }
-        let answer: Value = answer.json().await?;
-        let id = answer["metricId"].as_str().or(answer["id"].as_str()).context("a metric has an id")?;
-        self.metrics.lock().await.push(id.to_owned());
-        Ok(true)
     }
 
     /// Sends a batch that may be refused.
@@ -173,7 +180,8 @@ impl Offender<'_> {
 
     /// Deletes what it has defined.
     async fn remove_metrics(&self) -> Result<()> {
-        stream::iter(self.metrics.lock().await.drain(..))
+        // The first may stand in the formulas of the others.
+        stream::iter(self.metrics.lock().await.drain(..).rev())
             .map(Ok)
             .try_for_each_concurrent(AT_ONCE, async |id| {
                 let path = format!("/api/metrics/{id}");
