@@ -8,7 +8,7 @@ CLICKHOUSE_PORT ?= 8123
 TEST_STACK ?= .local/test
 TEST_PORT ?= 14566
 TEST_CLICKHOUSE_PORT ?= 18123
-export STACK PORT CLICKHOUSE_PORT TEST_STACK TEST_PORT TEST_CLICKHOUSE_PORT
+export STACK PORT CLICKHOUSE_PORT TEST_STACK TEST_PORT TEST_CLICKHOUSE_PORT SLOW
 
 ACCOUNT ?= demo
 ROLE ?= admin
@@ -56,6 +56,7 @@ package: ## the functions as they are deployed, into target/lambda: make package
 redrive: ## send the dead-letter queue's content back
 	@$(stack) redrive
 
+# SLOW=1 runs the tests that take minutes too.
 test: ## every test, against a fresh stack of its own
 	@$(stack) test
 

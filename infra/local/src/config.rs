@@ -35,6 +35,8 @@ pub struct Config {
     test_state: PathBuf,
     test_port: u16,
     test_clickhouse_port: u16,
+    /// Tests that take minutes run too.
+    pub slow_tests: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +123,7 @@ impl Config {
             test_state: path("TEST_STACK", ".local/test"),
             test_port: number("TEST_PORT", 14566)?,
             test_clickhouse_port: number("TEST_CLICKHOUSE_PORT", 18123)?,
+            slow_tests: get("SLOW").is_some_and(|value| !value.is_empty()),
         };
         if config.test_state == config.state {
             bail!("TEST_STACK is the folder of the stack itself, which tests would empty");

@@ -38,6 +38,7 @@ async fn run_on_fresh_stack(config: &Config) -> Result<Count> {
     let mut cargo = Command::new("cargo");
     cargo
         .args(["test", "--workspace", "--no-fail-fast"])
+        .args(config.slow_tests.then_some(["--features", "tests/slow"]).into_iter().flatten())
         .current_dir(&config.root)
         .envs(variables.iter().cloned())
         .env("STACK_ENV", config.env_file());
