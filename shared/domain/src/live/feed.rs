@@ -102,10 +102,13 @@ impl Head {
     }
 }
 
+/// Whether an event meets a filter.
+type Judge = Box<dyn Fn(&dyn Filtered) -> bool + Send + Sync>;
+
 /// Events on their way into a frame. They come the latest first.
 pub struct Feed<'b> {
     subscription: &'b Subscription,
-    meets: Box<dyn Fn(&dyn Filtered) -> bool + Send + Sync>,
+    meets: Judge,
     /// Events in one frame. Of more, the latest are shown and all are counted.
     most: usize,
     waiting: Vec<(&'b SealedBatch<'b>, &'b SealedEvent<'b>)>,

@@ -28,7 +28,6 @@ pub fn meets(event: &impl Filtered, filter: &Filter) -> bool {
 impl Filter {
     /// The filter, ready to be evaluated for many events. Each text in the filter is folded once. Of an event, each path is
     /// looked up once and each value is folded once, however many tests read them.
-    #[must_use]
     pub fn judge(&self) -> impl Fn(&dyn Filtered) -> bool + Send + Sync + use<> {
         let mut paths = Vec::new();
         let judge = Judge::new(self, &mut paths);
