@@ -12,6 +12,7 @@ mod properties;
 mod rejection;
 mod sealed;
 mod sealed_v1;
+mod spelling;
 mod stored;
 mod tree;
 
