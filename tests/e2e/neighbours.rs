@@ -22,7 +22,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tests::{socket::Socket, stack::token};
 
-use town::{AT_ONCE, event, is_settled, simulate};
+use town::{AT_ONCE, Offender, event, is_settled, simulate};
 
 /// How long an attack goes on at most.
 const ATTACK: Duration = Duration::from_secs(15);
@@ -168,19 +168,8 @@ async fn lists_under_long_paths_harm_no_neighbour() -> Result<()> {
         let list: Value = serde_json::from_str(&format!("{path}[{}]{}", ["1"; 14_000].join(","), "}".repeat(7)))?;
         let dotted: serde_json::Map<String, Value> =
             (0..200).map(|number| (format!("{}{number}", "a.".repeat(60)), json!(1))).collect();
-        for batch in 0..6 {
-            let events: Vec<Value> = (0..100)
-                .map(|number| {
-                    let properties = if number % 2 == 0 { list.clone() } else { json!(dotted) };
-                    json!({
-                        "eventName": "message_sent", "eventId": format!("{batch}-{number}"), "timestamp": now_millis(),
-                        "properties": properties,
-                    })
-                })
-                .collect();
-            bad.send(&json!({"events": events})).await?;
-        }
-        Ok(())
+        let properties = |_, number| if number % 2 == 0 { list.clone() } else { json!(dotted) };
+        send_batches(bad, 6, properties).await
     })
     .await
 }
@@ -289,20 +278,11 @@ async fn many_event_names_harm_no_neighbour() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_property_names_harm_no_neighbour() -> Result<()> {
     simulate("properties", async |bad| {
-        for batch in 0..10 {
-            let events: Vec<Value> = (0..100)
-                .map(|number| {
-                    let properties: serde_json::Map<String, Value> =
-                        (0..200).map(|name| (format!("a{batch}x{number}y{name}"), json!(name))).collect();
-                    json!({
-                        "eventName": "message_sent", "eventId": format!("{batch}-{number}"), "timestamp": now_millis(),
-                        "properties": properties,
-                    })
-                })
-                .collect();
-            bad.send(&json!({"events": events})).await?;
-        }
-        Ok(())
+        let properties = |batch, number| {
+            let names = (0..200).map(|name| (format!("a{batch}x{number}y{name}"), json!(name)));
+            Value::Object(names.collect())
+        };
+        send_batches(bad, 10, properties).await
     })
     .await
 }
@@ -329,6 +309,21 @@ async fn an_account_with_a_reserved_name_harms_no_neighbour() -> Result<()> {
         Ok(())
     })
     .await
+}
+
+/// Sends batches of 100 events each, with properties by the numbers of the batch and of the event in it.
+async fn send_batches(bad: &Offender<'_>, batches: usize, properties: impl Fn(usize, usize) -> Value) -> Result<()> {
+    for batch in 0..batches {
+        let event = |number| {
+            json!({
+                "eventName": "message_sent", "eventId": format!("{batch}-{number}"), "timestamp": now_millis(),
+                "properties": properties(batch, number),
+            })
+        };
+        let events: Vec<Value> = (0..100).map(event).collect();
+        bad.send(&json!({"events": events})).await?;
+    }
+    Ok(())
 }
 
 /// Why no more metrics of a size are defined.
