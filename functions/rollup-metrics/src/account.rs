@@ -12,16 +12,13 @@ use analytics_warehouse::{
     metric::{Noted, Plan, SeriesState, Span},
 };
 
-use crate::{App, Done, GRACE, RollupError, millis};
+use crate::{App, Done, GRACE, RollupError, millis, portion::Alike};
 
 /// Bytes of a metric that is read. Metrics of before the present limits may have more: they are answered from events.
 const METRIC_BYTES: usize = 65_536;
 
 /// Bytes of all metrics of an account that are read.
 const ACCOUNT_BYTES: usize = 2 * 1_048_576;
-
-/// Buckets that are computed in one go, unless they hold too many events.
-const CHUNK: usize = 500;
 
 /// Ticks of so many milliseconds are built beyond those that answer.
 const TICKS_MARGIN: i64 = 1_800_000;
@@ -43,8 +40,8 @@ pub(crate) struct Account<'a> {
     kept: Kept,
     /// When no more computing is begun, in epoch milliseconds.
     deadline: i64,
-    /// Buckets in one go: fewer where computing has failed before.
-    chunk: usize,
+    /// How often computing has failed before.
+    failures: u32,
     plan: Plan,
     /// Series that are not complete, by the time since when they are being built.
     building: BTreeMap<i64, Vec<u64>>,
@@ -92,8 +89,8 @@ impl<'a> Account<'a> {
                 building.entry(*since).or_default().push(id);
             }
         }
-        let chunk = (CHUNK >> work.failures.min(8)).max(1);
-        Ok(Self { app, id, owner, kept: Kept::at(now), deadline, chunk, plan, building, held_at })
+        let failures = work.failures;
+        Ok(Self { app, id, owner, kept: Kept::at(now), deadline, failures, plan, building, held_at })
     }
 
     /// Whether there are series whose history is to be computed.
@@ -103,45 +100,40 @@ impl<'a> Account<'a> {
 
     /// Computes buckets of all series; false if time did not suffice for all.
     pub(crate) async fn compute(&self, grain: Grain, starts: &[i64], done: &mut Done) -> Result<bool, RollupError> {
-        for starts in starts.chunks(self.chunk) {
-            if !self.compute_part(&self.plan, Span { grain, starts }, Note::Computed, done).await? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        self.compute_all(&self.plan, Span { grain, starts }, Note::Computed, done).await
     }
 
-    /// Computes buckets, in halves if that takes too much at once; false if time did not suffice for all.
-    async fn compute_part(
-        &self,
-        plan: &Plan,
-        span: Span<'_>,
-        note: Note,
-        done: &mut Done,
-    ) -> Result<bool, RollupError> {
+    /// Computes buckets, the latest first, in portions that take a few seconds; false if time did not suffice for all.
+    async fn compute_all(&self, plan: &Plan, span: Span<'_>, note: Note, done: &mut Done) -> Result<bool, RollupError> {
         let warehouse = &self.app.warehouse;
-        let Span { grain, starts } = span;
-        // The latest first.
-        let mut parts = vec![starts];
-        while let Some(part) = parts.pop() {
-            if (self.app.now)() >= self.deadline || !self.hold().await? {
+        let Span { grain, starts: mut rest } = span;
+        let built_since = match note {
+            Note::Computed => None,
+            Note::Built(since) => Some(since),
+        };
+        let alike = Alike { account_id: self.id.to_owned(), grain, built_since };
+        let portions = &self.app.portions;
+        while !rest.is_empty() {
+            let begun = (self.app.now)();
+            if begun >= self.deadline || !self.hold().await? {
                 return Ok(false);
             }
+            let (earlier, part) = rest.split_at(rest.len().saturating_sub(portions.next(&alike, self.failures)));
             let version = warehouse.clock().await?;
             let span = Span { grain, starts: part };
             let is_aged = |start: &i64| grain == Grain::Minute && *start < self.kept.since(Grain::Minute, 0);
             if part.iter().all(is_aged) {
                 // Not kept any more; what they are a part of is.
                 warehouse.note_computed(self.id, span, version).await?;
+                portions.took(&alike, part.len(), (self.app.now)() - begun);
+                rest = earlier;
                 continue;
             }
+            portions.begin(&alike, part.len());
             let rolled = warehouse.roll(self.id, plan, span, &self.kept, version, async || self.goes_on().await).await;
             let wide = match rolled {
-                Err(WarehouseError::OverLimits(_)) if part.len() > 1 => {
-                    let (earlier, later) = part.split_at(part.len() / 2);
-                    parts.extend([earlier, later]);
-                    continue;
-                }
+                // Fewer are tried next.
+                Err(WarehouseError::OverLimits(_)) if part.len() > 1 => continue,
                 rolled => rolled?.ok_or(RollupError::CutOff)?,
             };
             if !wide.is_empty() {
@@ -161,6 +153,8 @@ impl<'a> Account<'a> {
                 }
             }
             done.buckets += part.len();
+            portions.took(&alike, part.len(), (self.app.now)() - begun);
+            rest = earlier;
         }
         Ok(true)
     }
@@ -187,10 +181,9 @@ impl<'a> Account<'a> {
             let plan = self.plan.only(|id| series.contains(&id));
             for (grain, starts) in self.complete().await? {
                 let missing = self.app.warehouse.missing(self.id, *since, grain, &starts).await?;
-                for starts in missing.rchunks(self.chunk) {
-                    if !self.compute_part(&plan, Span { grain, starts }, Note::Built(*since), done).await? {
-                        return Ok(false);
-                    }
+                let span = Span { grain, starts: &missing };
+                if !self.compute_all(&plan, span, Note::Built(*since), done).await? {
+                    return Ok(false);
                 }
             }
             let known = self.app.warehouse.series(self.id).await?;

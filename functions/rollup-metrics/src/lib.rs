@@ -7,6 +7,7 @@
 
 mod account;
 mod due;
+mod portion;
 mod roller;
 mod schedule;
 mod sweep;
@@ -25,6 +26,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::time::timeout;
 
+pub use portion::Portions;
 use roller::Rollups;
 use schedule::{Ended, Schedule, Who};
 
@@ -61,6 +63,8 @@ pub struct App {
     pub rest: Duration,
     /// Epoch milliseconds.
     pub now: fn() -> i64,
+    /// How many buckets are computed in one go.
+    pub portions: Portions,
 }
 
 impl App {
@@ -84,6 +88,7 @@ impl App {
             tick_events: 2_000,
             rest: Duration::from_secs(10),
             now: analytics_platform::now_millis,
+            portions: Portions::default(),
         })
     }
 
