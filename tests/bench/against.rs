@@ -145,30 +145,24 @@ async fn search(plan: &Plan, locals: [&Local; 2]) -> Result<Figure> {
         times.push(side, &search.round().await?)?;
         feed.close().await?;
     }
-    for (_, feed) in sides {
-        feed.stop().await?;
-    }
-    Ok(times.figure("search"))
+    times.figure("search", sides.into_iter().map(|(_, feed)| feed)).await
 }
 
 async fn metrics(plan: &Plan, locals: [&Local; 2]) -> Result<Figure> {
     let mut sides = Vec::new();
     for local in locals {
-        let questions = Questions::start(local, plan, metrics::EVENTS).await?;
+        let questions = Questions::start(local, plan, metrics::COMPARED_EVENTS).await?;
         let feed = questions.feed(plan).await?;
         sides.push((questions, feed));
     }
     let mut times = Times::of(CASES.iter().map(|case| case.name).collect());
     for side in turns(plan) {
         let (questions, feed) = &mut sides[side];
-        feed.open(metrics::lead(plan)).await?;
+        feed.open(plan.pick(metrics::TURN_LEAD, metrics::TURN_LEAD / 5)).await?;
         times.push(side, &questions.round().await?)?;
         feed.close().await?;
     }
-    for (_, feed) in sides {
-        feed.stop().await?;
-    }
-    Ok(times.figure("metrics"))
+    times.figure("metrics", sides.into_iter().map(|(_, feed)| feed)).await
 }
 
 async fn pipeline(plan: &Plan, locals: [&Local; 2]) -> Result<Figure> {
@@ -218,7 +212,15 @@ impl Times {
         Ok(())
     }
 
-    fn figure(self, name: &'static str) -> Figure {
+    async fn figure(self, name: &'static str, feeds: impl Iterator<Item = Feed>) -> Result<Figure> {
+        let mut figure = self.rows(name);
+        for feed in feeds {
+            figure.rows.push(feed.stop().await?);
+        }
+        Ok(figure)
+    }
+
+    fn rows(self, name: &'static str) -> Figure {
         let mut figure = Figure::new(name);
         for (kind, pairs) in self.kinds {
             figure.rows.push(pairs.row(format!("{kind}: p50"), "ms by the function", Better::Less));
@@ -250,7 +252,7 @@ mod tests {
             times.push(0, &[vec![12.0 * noise; 5], vec![3.0 * noise; 5]])?;
             times.push(1, &[vec![10.0; 5], vec![3.0; 5]])?;
         }
-        let figure = times.figure("search");
+        let figure = times.rows("search");
         let met: Vec<_> = figure.rows.iter().map(|row| (row.name.as_str(), row.is_met())).collect();
         assert_eq!(
             met,

@@ -1,4 +1,4 @@
-//! Metrics over millions of events of which half are of one account, while ten thousand more are stored each second: through the
+//! Metrics over millions of events of which half are of one account, while two thousand more are stored each second: through the
 //! function, as the statements of an expert over rollups of their own, and as SQL over the events that a person would write for
 //! the same number.
 
@@ -31,13 +31,20 @@ pub const OTHER_ACCOUNT: &str = "bench-metrics-other";
 /// Events before the first round, and those of the figure with many.
 pub const EVENTS: u64 = 10_000_000;
 pub const MANY_EVENTS: u64 = 100_000_000;
+/// The same where two checkouts are compared, each of which has to make them.
+pub const COMPARED_EVENTS: u64 = 2_000_000;
 const ROUNDS: usize = 5;
 /// Questions of each kind in a round.
 const QUESTIONS: usize = 10;
-/// Events that arrive in a second.
-pub const RATE: u64 = 10_000;
+/// Events that arrive in a second, half of them of the account: what two cores store beside the expert's views and questions that
+/// follow each other without a pause.
+pub const RATE: u64 = 2_000;
 /// Merges of the first events are done, and a minute has ended.
-pub const LEAD: Duration = Duration::from_secs(70);
+const LEAD: Duration = Duration::from_secs(70);
+/// The same in each turn of a comparison: the minutes of the turn before are computed.
+pub const TURN_LEAD: Duration = Duration::from_secs(20);
+/// How long computing the rollups of the history may take.
+const PATIENCE: Duration = Duration::from_secs(1_800);
 /// What the function's p99 may be of the expert's.
 const MOST: f64 = 1.5;
 /// The same of a short run, and its rate.
@@ -59,14 +66,14 @@ pub async fn measure(local: &Local, plan: &Plan, events: u64) -> Result<Figure> 
     figure.notes.push(format!("rollups of the history were computed in {:.0} s", questions.built.as_secs_f64()));
     expert::fill(&local.clickhouse).await?;
     let mut feed = questions.feed(plan).await?;
-    let measured = match feed.open(lead(plan)).await {
+    let measured = match feed.open(plan.pick(LEAD, LEAD / 10)).await {
         Ok(()) => questions.beside_opponents(plan, &mut figure).await,
         failed => failed,
     };
     let arrived = feed.stop().await;
     expert::remove(&local.clickhouse).await?;
     measured?;
-    figure.notes.push(format!("{:.0} events a second were stored meanwhile, half of them of the account", arrived?));
+    figure.rows.push(arrived?);
     let bytes = |table: &str| {
         format!(
             "SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = 'analytics' AND table = '{table}'"
@@ -79,11 +86,6 @@ pub async fn measure(local: &Local, plan: &Plan, events: u64) -> Result<Figure> 
             .beside("the events", vec![stored / 1e6]),
     );
     Ok(figure)
-}
-
-/// How long events arrive before a question is asked.
-pub fn lead(plan: &Plan) -> Duration {
-    plan.pick(LEAD, LEAD / 10)
 }
 
 /// The function of a stack's checkout, over the stack's events and rollups.
@@ -148,8 +150,11 @@ impl<'l> Questions<'l> {
                 }
             }
             lags.push(staleness(self.local).await?);
+            eprintln!("… round {round}");
         }
         show(figure, &times);
+        let from_events = *sources.get("events").unwrap_or(&0) as f64;
+        figure.rows.push(Row::new("answered from events alone", "questions", vec![from_events], Must::AtMost(0.0)));
         figure.rows.push(Row::new("oldest minute not rolled up", "s after its end", lags, Must::AtMost(60.0)));
         let total =
             self.local.clickhouse.number(&format!("SELECT count() FROM events WHERE account_id = '{ACCOUNT}'")).await?;
@@ -279,7 +284,9 @@ async fn define(local: &Local) -> Result<String> {
     let url = format!("{}/api/metrics", local.setting("API_URL")?);
     let request = local.http.post(url).bearer_auth(local.token(ACCOUNT, Role::Analyst)?).json(&body);
     let answer: Value = request.send().await?.error_for_status()?.json().await?;
-    Ok(answer["metricId"].as_str().with_context(|| format!("no id: {answer}"))?.to_owned())
+    // An older checkout says `id`.
+    let id = answer["metricId"].as_str().or_else(|| answer["id"].as_str());
+    Ok(id.with_context(|| format!("no id: {answer}"))?.to_owned())
 }
 
 /// Seconds since the end of the oldest minute that has ended and is not computed.
@@ -291,18 +298,24 @@ async fn staleness(local: &Local) -> Result<f64> {
     Ok(local.clickhouse.number(&sql).await? as f64)
 }
 
-/// Computes the rollups of what is there, until a call finds nothing to compute: the time that it took.
+/// Computes the rollups of what is there, until all buckets that have ended are computed: the time that it took.
 async fn build(local: &Local) -> Result<Duration> {
     let started = Instant::now();
+    let stale = format!(
+        "SELECT count() FROM (SELECT grain, bucket FROM rollup_buckets WHERE account_id = '{ACCOUNT}' AND grain > 10 GROUP BY \
+         grain, bucket HAVING max(computed_at) <= max(changed_at)) WHERE bucket + grain < now() - 120"
+    );
     let mut function = Function::start(&local.checkout.binary("rollup-metrics"), &local.environment()).await?;
     loop {
         let outcome = function.invoke("{}".to_owned()).await?;
         let Outcome::Response(done) = outcome else { bail!("{outcome:?}") };
         let done: Value = serde_json::from_slice(&done)?;
-        eprintln!("… rollups after {:.0?}: {done}", started.elapsed());
-        if done["buckets"] == 0 && done["series"] == 0 && done["elsewhere"] != true {
+        let left = local.clickhouse.number(&stale).await?;
+        eprintln!("… rollups after {:.0?}: {left} buckets left, {done}", started.elapsed());
+        if left == 0 && done["buckets"] == 0 && done["series"] == 0 && done["elsewhere"] != true {
             return Ok(started.elapsed());
         }
+        ensure!(started.elapsed() < PATIENCE, "the rollups of the history are not computed");
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
