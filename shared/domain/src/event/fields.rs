@@ -8,6 +8,7 @@ use super::{
     limits,
     normal::nfc_cow,
     rejection::{Code, Rejection},
+    spelling::is_visible,
 };
 use crate::time;
 
@@ -42,9 +43,7 @@ pub(super) fn text(raw: &RawValue) -> Result<Cow<'_, str>, Rejection> {
 fn plain_text(json: &str) -> Option<&str> {
     let [b'"', inner @ .., b'"'] = json.as_bytes() else { return None };
     let is_short = (1..=limits::NAME_CHARS).contains(&inner.len());
-    // Without an early end, this is a few vector instructions.
-    let is_plain = inner.iter().fold(true, |plain, &byte| plain & byte.is_ascii_graphic() & (byte != b'\\'));
-    (is_short && is_plain).then(|| &json[1..json.len() - 1])
+    (is_short && is_visible(inner)).then(|| &json[1..json.len() - 1])
 }
 
 /// A name: absent or null, or a string that a person could have meant, in normalization form C.

@@ -88,6 +88,15 @@ struct Scan<'a, 'n> {
     derived: usize,
 }
 
+/// A string of the text.
+#[derive(Clone, Copy)]
+struct Text {
+    /// Where its closing quote is.
+    end: usize,
+    is_escaped: bool,
+    may_have_dots: bool,
+}
+
 /// An object or list that is open.
 #[derive(Clone, Copy, Default)]
 struct Level {
@@ -149,14 +158,16 @@ impl<'a, 'n> Scan<'a, 'n> {
             at += 1;
             match byte {
                 b'"' => {
-                    let (end, is_escaped) = self.string(at)?;
+                    let string = self.string(at)?;
                     // Only a member's name is followed by a colon.
-                    if bytes[end + 1..].trim_ascii_start().first() == Some(&b':') {
-                        self.member(&self.text[at..end], is_escaped, depth)?;
+                    let behind = string.end + 1;
+                    let is_name = bytes.get(behind) == Some(&b':');
+                    if is_name || bytes[behind..].trim_ascii_start().first() == Some(&b':') {
+                        self.member(&self.text[at..string.end], string, depth)?;
                     } else {
-                        self.value(depth, end - at);
+                        self.value(depth, string.end - at);
                     }
-                    at = end + 1;
+                    at = behind + usize::from(is_name);
                 }
                 b'{' | b'[' => {
                     depth += 1;
@@ -216,8 +227,8 @@ impl<'a, 'n> Scan<'a, 'n> {
         self.derived += path + bytes + ELEMENT;
     }
 
-    /// Where the string that starts at `start` (behind its opening quote) has its closing quote, and whether there are escapes in it.
-    fn string(&mut self, start: usize) -> Result<(usize, bool), Problem> {
+    /// The string that starts at `start`, behind its opening quote.
+    fn string(&mut self, start: usize) -> Result<Text, Problem> {
         let bytes = self.text.as_bytes();
         let (mut piece, mut at) = (start, start);
         // `\uD83D` waits for its other half, which must follow at once.
@@ -229,7 +240,11 @@ impl<'a, 'n> Scan<'a, 'n> {
             // themselves.
             self.is_canonical = self.is_canonical && (piece_end.is_ascii || is_nfc(&self.text[piece..at]));
             if bytes[at] == b'"' {
-                return if high_half_ended_at.is_some() { Err(half_a_character()) } else { Ok((at, piece > start)) };
+                if high_half_ended_at.is_some() {
+                    return Err(half_a_character());
+                }
+                let is_escaped = piece > start;
+                return Ok(Text { end: at, is_escaped, may_have_dots: is_escaped || piece_end.may_have_dots });
             }
             let unit =
                 bytes.get(at + 1).filter(|&&kind| kind == b'u').and_then(|_| code_unit(bytes.get(at + 2..at + 6)?));
@@ -245,7 +260,7 @@ impl<'a, 'n> Scan<'a, 'n> {
         }
     }
 
-    fn member(&mut self, name: &'a str, is_escaped: bool, depth: usize) -> Result<(), Problem> {
+    fn member(&mut self, name: &'a str, text: Text, depth: usize) -> Result<(), Problem> {
         if depth == 1 {
             self.top_name = name;
         }
@@ -262,12 +277,12 @@ impl<'a, 'n> Scan<'a, 'n> {
             let detail = format!("a property's name has at most {} characters", limits::NAME_CHARS);
             return Err((Code::TooLong, detail));
         }
-        if (self.has_backquotes || is_escaped) && name.contains(['`', '\\']) {
+        if (self.has_backquotes || text.is_escaped) && name.contains(['`', '\\']) {
             check_property(&unescape(name)).map_err(|detail| (Code::InvalidName, detail))?;
         }
         let object = &mut self.levels[depth];
         object.member_path = object.path + usize::from(object.path > 0) + name.len();
-        if object.place == Place::Object {
+        if text.may_have_dots && object.place == Place::Object {
             // A name with dots stands for objects, too.
             self.derived += name.bytes().filter(|byte| *byte == b'.').count() * object.member_path;
         }

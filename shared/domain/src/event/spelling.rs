@@ -12,31 +12,55 @@ pub(super) struct PieceEnd {
     pub(super) at: usize,
     /// Nothing but ASCII stands before.
     pub(super) is_ascii: bool,
+    /// A dot stands before. Of long pieces, and at the end of the text, it is not known: true.
+    pub(super) may_have_dots: bool,
+}
+
+/// One in each byte, and its high bit.
+const EACH: u64 = u64::from_le_bytes([1; 8]);
+const HIGH: u64 = EACH << 7;
+
+/// The high bit of each byte that is zero; of the bytes above the lowest of them, perhaps by mistake.
+const fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(EACH) & !word & HIGH
+}
+
+/// Whether all is visible ASCII without a backslash.
+pub(super) fn is_visible(bytes: &[u8]) -> bool {
+    let is_visible = |word: [u8; 8]| {
+        let word = u64::from_le_bytes(word);
+        let below_visible = word.wrapping_sub(EACH * 0x21) & !word;
+        let others = zeros(word ^ (EACH * 0x7F)) | zeros(word ^ (EACH * u64::from(b'\\')));
+        (word | below_visible | others) & HIGH == 0
+    };
+    match bytes.last_chunk::<8>() {
+        // The last eight bytes may overlap the word before.
+        Some(last) => bytes.as_chunks::<8>().0.iter().all(|word| is_visible(*word)) && is_visible(*last),
+        None => bytes.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'\\'),
+    }
 }
 
 /// The first quote or backslash. Most strings are short: eight bytes are looked at together, and what is longer is left to
 /// `memchr`, which takes longer to begin.
 pub(super) fn quote_or_escape(bytes: &[u8]) -> Option<PieceEnd> {
-    const EACH: u64 = u64::from_le_bytes([1; 8]);
-    const HIGH: u64 = EACH << 7;
     const WORDS: usize = 4;
-    // The high bit of each byte that is zero; of the bytes above the lowest of them, perhaps by mistake.
-    let zeros = |word: u64| word.wrapping_sub(EACH) & !word & HIGH;
     let (words, _) = bytes.as_chunks::<8>();
-    let mut high = 0;
+    let (mut high, mut dots) = (0, 0);
     for (number, word) in words.iter().take(WORDS).enumerate() {
         let word = u64::from_le_bytes(*word);
         let found = zeros(word ^ (EACH * u64::from(b'"'))) | zeros(word ^ (EACH * u64::from(b'\\')));
         if found != 0 {
             let before = (found & found.wrapping_neg()) - 1;
             let at = 8 * number + found.trailing_zeros() as usize / 8;
-            return Some(PieceEnd { at, is_ascii: (high | word & before) & HIGH == 0 });
+            let may_have_dots = (dots | zeros(word ^ (EACH * u64::from(b'.'))) & before) != 0;
+            return Some(PieceEnd { at, is_ascii: (high | word & before) & HIGH == 0, may_have_dots });
         }
         high |= word;
+        dots |= zeros(word ^ (EACH * u64::from(b'.')));
     }
     let start = 8 * words.len().min(WORDS);
     let at = start + memchr2(b'"', b'\\', &bytes[start..])?;
-    Some(PieceEnd { at, is_ascii: high & HIGH == 0 && bytes[start..at].is_ascii() })
+    Some(PieceEnd { at, is_ascii: high & HIGH == 0 && bytes[start..at].is_ascii(), may_have_dots: true })
 }
 
 /// Whether canonical form has this escape too (without its backslash): a short one where there is one, else that of a
@@ -93,12 +117,25 @@ mod tests {
 
     proptest! {
         #[test]
-        fn finds_where_a_piece_of_a_string_ends(text in "[a-zй漢]{0,50}[\"\\\\]?[a-zй\"\\\\\u{80}]{0,20}") {
+        fn tells_visible_ascii(bytes in prop_oneof![
+            prop::collection::vec(0x20_u8..0x80, 0..24),
+            prop::collection::vec(any::<u8>(), 0..10),
+            "[!-\\[\\]-~]{0,30}".prop_map(String::into_bytes),
+        ]) {
+            let wanted = bytes.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'\\');
+            prop_assert_eq!(is_visible(&bytes), wanted);
+        }
+
+        #[test]
+        fn finds_where_a_piece_of_a_string_ends(text in "[a-zй漢.]{0,50}[\"\\\\]?[a-z.й\"\\\\\u{80}]{0,20}") {
             let wanted = text.find(['"', '\\']);
             let found = quote_or_escape(text.as_bytes());
             prop_assert_eq!(found.as_ref().map(|end| end.at), wanted);
             if let (Some(end), Some(at)) = (found, wanted) {
                 prop_assert_eq!(end.is_ascii, text[..at].is_ascii());
+                prop_assert!(end.may_have_dots || !text[..at].contains('.'));
+                let is_known = at < 32 && at + 8 <= text.len();
+                prop_assert!(!is_known || end.may_have_dots == text[..at].contains('.'));
             }
         }
     }
