@@ -15,6 +15,7 @@ mod migrations;
 #[cfg(feature = "slow")]
 mod neighbours;
 mod permissions;
+mod recorded;
 mod samples;
 mod search;
 mod security;

@@ -40,7 +40,7 @@ async fn handed(stack: &Stack, function: &str, event: &Value) -> Result<Value> {
     }
 }
 
-async fn taken(account: &Account<'_>, function: &str) -> Result<Value> {
+pub async fn taken(account: &Account<'_>, function: &str) -> Result<Value> {
     handed(account.stack, function, &sample(account, function)?).await.with_context(|| function.to_owned())
 }
 

@@ -1,5 +1,7 @@
 //! What unit tests of functions stand on: a key of their own, samples of `events/`, and fakes that remember.
 
+mod template;
+
 use std::{
     fs,
     path::Path,
@@ -16,6 +18,8 @@ use analytics_ingest::{Answers, App, SealedQueue, Unavailable};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use lambda_http::{Body, Request, Response, request::from_str};
 use serde_json::{Value, json};
+
+pub use template::template;
 
 /// When unit tests happen: 2026-11-24T09:30:00Z, in epoch milliseconds.
 pub const NOW: i64 = 1_795_512_600_000;
