@@ -131,11 +131,7 @@ fn text_test(statement: &mut Statement, source: Source<'_>, path: &str, test: &T
             _ => drop(statement.push("0")),
         },
         Test::Contains(part) => {
-            holds(statement, part, |statement| {
-                statement.push("ifNull(");
-                text(statement, source, path);
-                statement.push(", '')");
-            });
+            holds(statement, part, |statement| text(statement, source, path));
         }
         Test::Exists => {
             text(statement, source, path);
@@ -144,11 +140,11 @@ fn text_test(statement: &mut Statement, source: Source<'_>, path: &str, test: &T
     }
 }
 
-/// Whether a text holds another one, whatever the case of both.
+/// Whether a text holds another one, whatever the case of both. What is no text does not even hold the empty one.
 fn holds(statement: &mut Statement, part: &str, text: impl FnOnce(&mut Statement)) {
-    statement.push("position(replaceAll(caseFoldUTF8(");
+    statement.push("ifNull(position(replaceAll(caseFoldUTF8(");
     text(statement);
-    statement.push("), ").text(DOTTED_I).push(", 'i'), ").text(fold(part)).push(") > 0");
+    statement.push("), ").text(DOTTED_I).push(", 'i'), ").text(fold(part)).push(") > 0, 0)");
 }
 
 /// A test of a property: of its value, or of an element of the list that it is.
@@ -186,11 +182,7 @@ fn property_test(statement: &mut Statement, path: &str, test: &Test) {
             }
         },
         Test::Contains(part) => {
-            holds(statement, part, |statement| {
-                statement.push("ifNull(");
-                text(statement, Source::Events, path);
-                statement.push(", '')");
-            });
+            holds(statement, part, |statement| text(statement, Source::Events, path));
             statement.push(" OR ");
             of_elements(statement, element_prefix(property), 1, |statement, rest| holds(statement, part, rest));
         }
