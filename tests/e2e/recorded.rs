@@ -191,6 +191,8 @@ fn steady(value: Value, account: &str) -> Value {
                 let value = match (name.as_str(), value) {
                     ("points", Value::Array(points)) => points.into_iter().take(1).collect(),
                     ("latencyMs" | "duration_ms", Value::Number(_)) => "(milliseconds)".into(),
+                    // It names the addresses of the stack.
+                    ("content-security-policy", Value::String(_)) => "(policy)".into(),
                     (_, value) => value,
                 };
                 (name, steady(value, account))
