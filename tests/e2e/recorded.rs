@@ -191,8 +191,9 @@ fn steady(value: Value, account: &str) -> Value {
                 let value = match (name.as_str(), value) {
                     ("points", Value::Array(points)) => points.into_iter().take(1).collect(),
                     ("latencyMs" | "duration_ms", Value::Number(_)) => "(milliseconds)".into(),
-                    // It names the addresses of the stack.
+                    // They hold the addresses of the stack.
                     ("content-security-policy", Value::String(_)) => "(policy)".into(),
+                    ("etag", Value::String(tag)) if tag.len() > 10 => "(hash of the page)".into(),
                     (_, value) => value,
                 };
                 (name, steady(value, account))
