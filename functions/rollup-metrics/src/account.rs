@@ -12,7 +12,7 @@ use analytics_warehouse::{
     metric::{Noted, Plan, SeriesState, Span},
 };
 
-use crate::{App, Done, GRACE, RollupError, millis, portion::Alike};
+use crate::{App, Done, GRACE, RollupError, millis, portion::PortionKey};
 
 /// Bytes of a metric that is read. Metrics of before the present limits may have more: they are answered from events.
 const METRIC_BYTES: usize = 65_536;
@@ -111,25 +111,23 @@ impl<'a> Account<'a> {
             Note::Computed => None,
             Note::Built(since) => Some(since),
         };
-        let alike = Alike { account_id: self.id.to_owned(), grain, built_since };
+        let key = PortionKey { account_id: self.id.to_owned(), grain, built_since };
         let portions = &self.app.portions;
         while !rest.is_empty() {
             let begun = (self.app.now)();
             if begun >= self.deadline || !self.hold().await? {
                 return Ok(false);
             }
-            let (earlier, part) = rest.split_at(rest.len().saturating_sub(portions.next(&alike, self.failures)));
+            let (earlier, part) = rest.split_at(rest.len().saturating_sub(portions.next(&key, self.failures)));
             let version = warehouse.clock().await?;
             let span = Span { grain, starts: part };
             let is_aged = |start: &i64| grain == Grain::Minute && *start < self.kept.since(Grain::Minute, 0);
             if part.iter().all(is_aged) {
-                // Not kept any more; what they are a part of is.
-                warehouse.note_computed(self.id, span, version).await?;
-                portions.took(&alike, part.len(), (self.app.now)() - begun);
-                rest = earlier;
-                continue;
+                // Minutes of this age, and all before them, are no longer kept. The longer buckets around them are.
+                warehouse.note_computed(self.id, Span { grain, starts: rest }, version).await?;
+                return Ok(true);
             }
-            portions.begin(&alike, part.len());
+            portions.begin(&key, part.len());
             let rolled = warehouse.roll(self.id, plan, span, &self.kept, version, async || self.goes_on().await).await;
             let wide = match rolled {
                 // Fewer are tried next.
@@ -153,7 +151,7 @@ impl<'a> Account<'a> {
                 }
             }
             done.buckets += part.len();
-            portions.took(&alike, part.len(), (self.app.now)() - begun);
+            portions.took(&key, part.len(), (self.app.now)() - begun);
             rest = earlier;
         }
         Ok(true)

@@ -63,7 +63,7 @@ pub struct App {
     pub rest: Duration,
     /// Epoch milliseconds.
     pub now: fn() -> i64,
-    /// How many buckets are computed in one go.
+    /// How many buckets of an account are computed at once.
     pub portions: Portions,
 }
 

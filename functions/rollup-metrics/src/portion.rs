@@ -1,4 +1,4 @@
-//! How many buckets are computed in one go.
+//! How many buckets of an account are computed at once.
 
 use std::{
     collections::BTreeMap,
@@ -10,38 +10,38 @@ use analytics_domain::metric::Grain;
 /// Buckets of a portion, at most.
 const MOST: usize = 500;
 
-/// Milliseconds that a portion should take. Several fit into an account's share of a call, and one that takes much longer than
-/// those before still ends in time.
+/// Milliseconds that a portion should take. An account's share of a call holds several portions, and a portion that takes up to
+/// eight times as long as expected still ends before it is cut off.
 const AIM: i64 = 3_000;
 
-/// A portion has so many times the buckets of the one before, at most.
+/// A portion has at most this many times the buckets of the portion before it.
 const GROWTH: usize = 4;
 
-/// What was cut off is tried again with so many times fewer buckets.
+/// A portion that was cut off is retried with the number of its buckets divided by this.
 const SHRINKING: usize = 4;
 
-/// Sizes that are remembered; then the memory starts anew.
+/// Sizes that a process remembers. When there are more, it forgets all.
 const REMEMBERED: usize = 10_000;
 
-/// Buckets of an account that are computed alike.
+/// Buckets that cost about the same each.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Alike {
+pub(crate) struct PortionKey {
     pub account_id: String,
     pub grain: Grain,
-    /// Of all series, or of those that are being built since then.
+    /// None if all series are computed; else the time at which the build of the series began that are computed, in epoch milliseconds.
     pub built_since: Option<i64>,
 }
 
-/// The sizes of the next portions. What a bucket costs depends on the events and keys in it, on the account's metrics and on the
-/// load of ClickHouse, so the time that portions take decides. They are remembered from one call to the next: what was too much
-/// is not tried again each time.
+/// The sizes of the next portions. The cost of a bucket depends on its events and keys, on the account's metrics and on the load of
+/// ClickHouse, so the time that a portion took decides the size of the next one. A process remembers the sizes from one call to the
+/// next, so that it does not repeat a portion that was too large.
 #[derive(Debug, Default)]
 pub struct Portions {
-    sizes: Mutex<BTreeMap<Alike, usize>>,
+    sizes: Mutex<BTreeMap<PortionKey, usize>>,
 }
 
 impl Portions {
-    fn sizes(&self) -> MutexGuard<'_, BTreeMap<Alike, usize>> {
+    fn sizes(&self) -> MutexGuard<'_, BTreeMap<PortionKey, usize>> {
         let mut sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
         if sizes.len() > REMEMBERED {
             sizes.clear();
@@ -49,22 +49,22 @@ impl Portions {
         sizes
     }
 
-    /// Buckets of the next portion. Where nothing is remembered, those of a day at most, and fewer where computing has failed.
-    pub(crate) fn next(&self, of: &Alike, failures: u32) -> usize {
-        let of_a_day = || usize::try_from(Grain::Day.length() / of.grain.length()).unwrap_or(1).clamp(1, 32);
-        self.sizes().get(of).copied().unwrap_or_else(|| (of_a_day() >> failures.min(8)).max(1))
+    /// Buckets of the next portion. Without a remembered size: the buckets of a day, 32 at most, halved for each failure.
+    pub(crate) fn next(&self, key: &PortionKey, failures: u32) -> usize {
+        let of_a_day = || usize::try_from(Grain::Day.length() / key.grain.length()).unwrap_or(1).clamp(1, 32);
+        self.sizes().get(key).copied().unwrap_or_else(|| (of_a_day() >> failures.min(8)).max(1))
     }
 
-    /// So many buckets are begun. Unless [`Portions::took`] follows, they were cut off.
-    pub(crate) fn begin(&self, of: &Alike, buckets: usize) {
-        self.sizes().insert(of.clone(), (buckets / SHRINKING).max(1));
+    /// Notes that a portion begins. Unless [`Portions::took`] follows, it was cut off, and the next one is smaller.
+    pub(crate) fn begin(&self, key: &PortionKey, buckets: usize) {
+        self.sizes().insert(key.clone(), (buckets / SHRINKING).max(1));
     }
 
-    /// So many buckets have taken so many milliseconds.
-    pub(crate) fn took(&self, of: &Alike, buckets: usize, millis: i64) {
+    /// Notes how many milliseconds a portion took.
+    pub(crate) fn took(&self, key: &PortionKey, buckets: usize, millis: i64) {
         let aimed = i64::try_from(buckets).unwrap_or(i64::MAX).saturating_mul(AIM) / millis.max(1);
         let most = buckets.saturating_mul(GROWTH).min(MOST);
-        self.sizes().insert(of.clone(), usize::try_from(aimed).unwrap_or(MOST).min(most).max(1));
+        self.sizes().insert(key.clone(), usize::try_from(aimed).unwrap_or(MOST).min(most).max(1));
     }
 }
 
@@ -72,18 +72,18 @@ impl Portions {
 mod tests {
     use super::*;
 
-    fn of(grain: Grain) -> Alike {
-        Alike { account_id: "a".to_owned(), grain, built_since: None }
+    fn key(grain: Grain) -> PortionKey {
+        PortionKey { account_id: "a".to_owned(), grain, built_since: None }
     }
 
     /// Portions until all buckets are computed, where each bucket takes so many milliseconds.
     fn portions(grain: Grain, mut left: usize, millis: i64) -> Vec<usize> {
-        let (portions, of) = (Portions::default(), of(grain));
+        let (portions, key) = (Portions::default(), key(grain));
         let mut all = Vec::new();
         while left > 0 {
-            let buckets = portions.next(&of, 0).min(left);
-            portions.begin(&of, buckets);
-            portions.took(&of, buckets, i64::try_from(buckets).expect("is small") * millis);
+            let buckets = portions.next(&key, 0).min(left);
+            portions.begin(&key, buckets);
+            portions.took(&key, buckets, i64::try_from(buckets).expect("is small") * millis);
             all.push(buckets);
             left -= buckets;
         }
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn what_was_cut_off_is_tried_with_fewer_buckets_until_it_fits_and_stays_so() {
-        let (portions, hours) = (Portions::default(), of(Grain::Hour));
+        let (portions, hours) = (Portions::default(), key(Grain::Hour));
         // An hour takes 8 seconds; a call is cut off after 25.
         let mut tried = Vec::new();
         for _ in 0..6 {
@@ -114,19 +114,19 @@ mod tests {
             tried.push(buckets);
         }
         assert_eq!(tried, [24, 6, 1, 1, 1, 1]);
-        assert_eq!(portions.next(&of(Grain::Minute), 0), 32, "other buckets have their own");
+        assert_eq!(portions.next(&key(Grain::Minute), 0), 32, "other buckets have their own");
     }
 
     #[test]
     fn after_failures_of_which_nothing_is_remembered_the_first_portion_is_smaller() {
         let portions = Portions::default();
-        assert_eq!(portions.next(&of(Grain::Minute), 3), 4);
-        assert_eq!(portions.next(&of(Grain::Hour), 70), 1);
+        assert_eq!(portions.next(&key(Grain::Minute), 3), 4);
+        assert_eq!(portions.next(&key(Grain::Hour), 70), 1);
     }
 
     #[test]
     fn load_makes_portions_smaller_at_once() {
-        let (portions, minutes) = (Portions::default(), of(Grain::Minute));
+        let (portions, minutes) = (Portions::default(), key(Grain::Minute));
         portions.took(&minutes, 500, 30_000);
         assert_eq!(portions.next(&minutes, 0), 50);
         portions.took(&minutes, 50, 0);
