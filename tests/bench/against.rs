@@ -214,8 +214,9 @@ impl Times {
 
     async fn figure(self, name: &'static str, feeds: impl Iterator<Item = Feed>) -> Result<Figure> {
         let mut figure = self.rows(name);
-        for feed in feeds {
-            figure.rows.push(feed.stop().await?);
+        for (feed, side) in feeds.zip(["ours", "the other checkout"]) {
+            let row = feed.stop().await?;
+            figure.rows.push(Row { name: format!("{}, {side}", row.name), ..row });
         }
         Ok(figure)
     }

@@ -32,7 +32,7 @@ use crate::{
 
 /// How often events are stored: the window in which Lambda gathers messages for `store-events`.
 const WINDOW: Duration = Duration::from_secs(1);
-/// The share of the wanted rate that must arrive, or the machine is too slow for what is measured.
+/// The share of the wanted rate that must arrive. If less arrives, the machine is too slow for the figure.
 const LEAST_SHARE: f64 = 0.9;
 
 /// Events that arrive at a steady rate, for as long as the gate is open.
@@ -78,7 +78,8 @@ impl Feed {
         self.check()
     }
 
-    /// Ends it for good: how many events a second have arrived. Too few, and what was measured meanwhile had an easier life.
+    /// Ends the feed for good. The row has the events that arrived in a second: with fewer than wanted, the load was smaller than the
+    /// figure says.
     pub async fn stop(mut self) -> Result<Row> {
         self.close().await?;
         self.task.abort();

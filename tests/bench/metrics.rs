@@ -31,17 +31,17 @@ pub const OTHER_ACCOUNT: &str = "bench-metrics-other";
 /// Events before the first round, and those of the figure with many.
 pub const EVENTS: u64 = 10_000_000;
 pub const MANY_EVENTS: u64 = 100_000_000;
-/// The same where two checkouts are compared, each of which has to make them.
+/// Events of each checkout before a comparison.
 pub const COMPARED_EVENTS: u64 = 2_000_000;
 const ROUNDS: usize = 5;
 /// Questions of each kind in a round.
 const QUESTIONS: usize = 10;
-/// Events that arrive in a second, half of them of the account: what two cores store beside the expert's views and questions that
-/// follow each other without a pause.
+/// Events that arrive in a second, half of them of the account. Two cores store no more than a few thousand beside the expert's views
+/// and questions without a pause between them.
 pub const RATE: u64 = 2_000;
-/// Merges of the first events are done, and a minute has ended.
+/// Time from the first arriving event to the first question: merges of the first events are done, and a minute has ended.
 const LEAD: Duration = Duration::from_secs(70);
-/// The same in each turn of a comparison: the minutes of the turn before are computed.
+/// The same in each turn of a comparison: the rollups of the turn before are computed by then.
 pub const TURN_LEAD: Duration = Duration::from_secs(20);
 /// How long computing the rollups of the history may take.
 const PATIENCE: Duration = Duration::from_secs(1_800);

@@ -202,7 +202,7 @@ async fn conditions_of_a_search_are_filters() -> Result<()> {
     let mut runner = TestRunner::new(Config { rng_seed: RngSeed::Fixed(seed), ..Config::default() });
     let events = stock(&account, &neighbour, &mut runner).await?;
     const OPERATORS: [&str; 9] = ["", "[eq]", "[ne]", "[gt]", "[gte]", "[lt]", "[lte]", "[contains]", "[exists]"];
-    // Every text holds the empty one, and what is no text does not.
+    // Every text contains the empty text. A property that an event lacks does not.
     let mut all: Vec<(&str, &str, String)> = NAMES.map(|name| (name, "[contains]", String::new())).into();
     for _ in 0..60 {
         let name = some(&mut runner, &proptest::sample::select(&NAMES[..]), 1)?.remove(0);

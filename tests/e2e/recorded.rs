@@ -1,5 +1,5 @@
-//! What others rely on, as recorded in `snapshots/`: answers, messages that wait in queues, tables and queues with their keys, and
-//! what each function may do. A difference is a decision, to be recorded anew (`INSTA_UPDATE=always`), or a defect.
+//! Snapshots of what clients, queues and operators rely on: answers, messages in queues, tables and queues with their keys, and the
+//! permissions of each function. A difference is either a defect or a decision; record a decision with `INSTA_UPDATE=always`.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use tests::stack::Stack;
 
 use crate::samples;
 
-/// Functions that answer HTTP requests, in an order in which each sample finds what it needs.
+/// The functions whose answers are recorded. A metric is created before it is read, and deleted last.
 const CALLED: [&str; 15] = [
     "create-metric",
     "get-metric",
@@ -47,7 +47,7 @@ async fn answers_to_the_samples() -> Result<()> {
             "get-dashboard" => json!("(page)"),
             _ => serde_json::from_str(&text).unwrap_or_else(|_| text.into()),
         };
-        answers.insert(function, steady(answer, &account.id));
+        answers.insert(function, normalized(answer, &account.id));
     }
     insta::assert_json_snapshot!("answers", answers);
     Ok(())
@@ -156,7 +156,7 @@ fn resources() -> BTreeMap<String, Value> {
     template["Resources"].as_object().into_iter().flatten().map(|(id, value)| (id.clone(), value.clone())).collect()
 }
 
-/// One or several.
+/// The items of a list; a single item as a list of one.
 fn listed(value: &Value) -> Vec<Value> {
     value.as_array().cloned().unwrap_or_else(|| vec![value.clone()])
 }
@@ -177,26 +177,26 @@ fn operations(document: &Value) -> Result<Value> {
     Ok(operations.into())
 }
 
-/// An answer without what differs from run to run. Of points, the first stands for all.
-fn steady(value: Value, account: &str) -> Value {
+/// An answer without times, ids and addresses, which differ from run to run, and with the first point of each series only.
+fn normalized(value: Value, account: &str) -> Value {
     match value {
         Value::String(text) if text == account => "(account)".into(),
         Value::String(text) if is_time(&text) => "(time)".into(),
         Value::String(text) if text.len() == 36 && text.matches('-').count() == 4 => "(id)".into(),
         Value::String(text) => text.replace(account, "(account)").into(),
-        Value::Array(items) => items.into_iter().map(|item| steady(item, account)).collect(),
+        Value::Array(items) => items.into_iter().map(|item| normalized(item, account)).collect(),
         Value::Object(members) => members
             .into_iter()
             .map(|(name, value)| {
                 let value = match (name.as_str(), value) {
                     ("points", Value::Array(points)) => points.into_iter().take(1).collect(),
                     ("latencyMs" | "duration_ms", Value::Number(_)) => "(milliseconds)".into(),
-                    // They hold the addresses of the stack.
+                    // The policy names the addresses of the stack, and the page holds them.
                     ("content-security-policy", Value::String(_)) => "(policy)".into(),
                     ("etag", Value::String(tag)) if tag.len() > 10 => "(hash of the page)".into(),
                     (_, value) => value,
                 };
-                (name, steady(value, account))
+                (name, normalized(value, account))
             })
             .collect(),
         other => other,

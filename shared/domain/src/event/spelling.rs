@@ -12,7 +12,7 @@ pub(super) struct PieceEnd {
     pub(super) at: usize,
     /// Nothing but ASCII stands before.
     pub(super) is_ascii: bool,
-    /// A dot stands before. Of long pieces, and at the end of the text, it is not known: true.
+    /// False if no dot stands before. True for long pieces and near the end of the text, which are not searched for dots.
     pub(super) may_have_dots: bool,
 }
 

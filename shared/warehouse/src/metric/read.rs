@@ -140,7 +140,7 @@ fn text_test(statement: &mut Statement, source: Source<'_>, path: &str, test: &T
     }
 }
 
-/// Whether a text holds another one, whatever the case of both. What is no text does not even hold the empty one.
+/// Whether a text contains another text, whatever the case of both. NULL is no text and contains nothing, not even the empty text.
 fn holds(statement: &mut Statement, part: &str, text: impl FnOnce(&mut Statement)) {
     statement.push("ifNull(position(replaceAll(caseFoldUTF8(");
     text(statement);
