@@ -64,8 +64,8 @@ pub async fn deploy(config: &Config, key: &SigningKey) -> Result<Outputs> {
     let version = version(config, &parameters)?;
     let deployed = fs::read(record(config)).ok().and_then(|text| serde_json::from_slice::<Deployment>(&text).ok());
     if let Some(deployment) = deployed.filter(|deployment| deployment.version == version)
-        // An emulator that was killed has forgotten it.
-        && health(config, &deployment.outputs).await?.is_some_and(|status| status != 404)
+        // An emulator that was killed has forgotten it, or is back at an older one.
+        && health(config, &deployment.outputs).await? == Some(200)
     {
         return Ok(deployment.outputs);
     }

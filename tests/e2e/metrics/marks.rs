@@ -1,14 +1,15 @@
 //! Marks of changed buckets, as `store-events` makes them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use analytics_domain::event::{SealedBatch, SealedEvent, seal};
 use analytics_platform::now_millis;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
 use tests::{
     pipeline,
     runtime_api::{Function, Outcome},
-    stack::Stack,
+    stack::{PATIENCE, Stack},
 };
 
 /// Sealed batches with an event at each of these times, and nothing but it that tells one from another.
@@ -29,16 +30,18 @@ fn sealed(account_id: &str, timestamps: &[i64]) -> Result<Vec<String>> {
     Ok(seal(SealedBatch { account_id, received_at: now_millis(), events, ..SealedBatch::default() })?)
 }
 
-/// Stores all messages, each of which must be taken.
+/// Stores all messages. Like the queue, it delivers them again if some are returned: ClickHouse may be too busy to take them in time.
 async fn store(function: &mut Function, messages: &[String]) -> Result<()> {
-    let messages = messages.iter().enumerate().map(|(number, body)| (number.to_string(), body.as_str()));
-    match function.invoke(pipeline::sqs_event(messages)).await? {
-        Outcome::Response(answer) => {
-            let answer: serde_json::Value = serde_json::from_slice(&answer)?;
-            ensure!(answer["batchItemFailures"] == serde_json::json!([]), "{answer}");
-            Ok(())
+    let started = Instant::now();
+    loop {
+        let messages = messages.iter().enumerate().map(|(number, body)| (number.to_string(), body.as_str()));
+        let outcome = function.invoke(pipeline::sqs_event(messages)).await?;
+        let Outcome::Response(answer) = outcome else { bail!("{outcome:?}") };
+        let answer: Value = serde_json::from_slice(&answer)?;
+        if answer["batchItemFailures"] == json!([]) {
+            return Ok(());
         }
-        outcome => anyhow::bail!("{outcome:?}"),
+        ensure!(started.elapsed() < PATIENCE, "{answer}");
     }
 }
 
