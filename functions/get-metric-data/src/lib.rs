@@ -1,8 +1,9 @@
 //! `GET /api/metrics/{id}/data`: a metric's numbers over time.
 
+use analytics_answers::{Ask, Query, Scope};
 use analytics_domain::{access::Operation, metric::QueryDraft, search::ParameterError};
 use analytics_http::{ApiError, Incoming, Reply, csv as csv_reply, json};
-use analytics_metrics::{App, Question, answer, csv};
+use analytics_metrics::{AnswerOut, QuestionApp, csv, refused};
 use lambda_http::Request;
 
 /// How the answer is written.
@@ -15,19 +16,19 @@ enum Format {
 ///
 /// # Errors
 /// If the request may not or makes no sense, there is no such metric, or a store does not answer.
-pub async fn handle(app: &App, request: Request) -> Result<Reply, ApiError> {
+pub async fn handle(app: &QuestionApp, request: Request) -> Result<Reply, ApiError> {
     let now = (app.now)();
     let principal = app.verifier.authorize(&request, Operation::GetMetricData, now).await?;
     let incoming = Incoming::new(&request);
     let id = incoming.path_parameter("id")?;
     let (draft, format) = read(&incoming.query()).map_err(ApiError::invalid_parameters)?;
-    let query = draft.settle(now, app.retention_days).map_err(ApiError::invalid_parameters)?;
-    let known = app.known(&principal.account_id, Some(&id), &query, now).await?;
-    let question = Question::of_metric(&known.metrics, &id)?;
-    let answer = answer(app, &principal.account_id, &known, question, &query).await?;
+    let window = draft.read(now).map_err(ApiError::invalid_parameters)?;
+    let ask = Ask { queries: vec![Query::Metric(id.clone())], window };
+    let answers = app.answers.ask_one(&Scope::account(&principal.account_id), &ask, now).await.map_err(refused)?;
+    let answer = answers.first().ok_or_else(|| ApiError::internal("a query without an answer"))?;
     match format {
-        Format::Json => json(&answer),
-        Format::Csv => Ok(csv_reply(csv(&answer), &id)),
+        Format::Json => json(&AnswerOut::from(answer)),
+        Format::Csv => Ok(csv_reply(csv(answer), &id)),
     }
 }
 

@@ -239,7 +239,7 @@ impl<'a> Account<'a> {
         let signers: BTreeSet<&String> = self.connections.iter().filter_map(|one| one.signed_by.as_ref()).collect();
         let mut removed = BTreeSet::new();
         for signer in signers {
-            if !self.app.metrics.verifier.still_holds(signer, now).await {
+            if !self.app.verifier.still_holds(signer, now).await {
                 removed.insert(signer.clone());
             }
         }

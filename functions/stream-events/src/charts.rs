@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use analytics_answers::{Answer, Answers, Ask, Query, Scope};
 use analytics_domain::live::{Connection, FEEDS, Frame, Head, LiveMessage, Stream, Subscription, Way};
 use analytics_dynamo::TableError;
 use analytics_http::{ApiError, FieldError};
-use analytics_metrics::{App as Metrics, Question, Questions, answer, answer_all};
-use serde_json::{Value, json};
+use analytics_metrics::{Questions, refused};
 use tokio::time::timeout;
 
 use crate::{
@@ -62,7 +62,7 @@ impl Account<'_> {
             }
             let asked_at = (self.app.now)();
             self.app.memory().asked.insert(way.place.clone(), asked_at);
-            let asking = ask(&self.app.metrics, self.id, &way.stream, &followers.subscription, asked_at);
+            let asking = ask(&self.app.answers, self.id, &way.stream, &followers.subscription, asked_at);
             let told = timeout(self.budget.share(head.late), asking).await.unwrap_or_else(|_| Err(too_late()));
             let now = (self.app.now)();
             if let Err(error) = &told
@@ -140,12 +140,11 @@ impl Account<'_> {
         &self,
         way: &Way,
         head: &Head,
-        told: Result<Value, ApiError>,
+        told: Result<Vec<Answer>, ApiError>,
         now: i64,
     ) -> Result<Frames, TableError> {
-        let stream = way.stream.to_string();
-        let answer = match told {
-            Ok(answer) => answer,
+        let answers = match told {
+            Ok(answers) => answers,
             Err(error) => {
                 if let Some(cause) = &error.cause {
                     tracing::error!(account.id = self.id, error.code = error.code, error.cause = cause, "no answer");
@@ -156,6 +155,7 @@ impl Account<'_> {
                     self.app.feeds.set_head(&way.place, head, &head.in_time(), now).await?;
                 }
                 let detail = if is_over { words(&error) } else { "it will be tried again".to_owned() };
+                let stream = way.stream.to_string();
                 let text = Frame::StreamError { stream: &stream, code: error.code, detail: &detail }.to_json();
                 let text: Option<Arc<str>> = Some(text.into());
                 return Ok(Frames { delta: text.clone(), whole: text });
@@ -165,8 +165,8 @@ impl Account<'_> {
             let mut memory = self.app.memory();
             let chart = memory.charts.entry(way.place.clone()).or_default();
             chart.resume(head);
-            let delta = chart.update(&stream, answer, now).map(Arc::from);
-            (Frames { delta, whole: chart.snapshot(&stream).map(Arc::from) }, chart.head(head, now).in_time())
+            let delta = chart.update(&way.stream, answers, now).map(Arc::from);
+            (Frames { delta, whole: chart.snapshot(&way.stream).map(Arc::from) }, chart.head(head, now).in_time())
         };
         if after != *head {
             self.app.feeds.set_head(&way.place, head, &after, now).await?;
@@ -192,27 +192,23 @@ fn words(error: &ApiError) -> String {
 }
 
 async fn ask(
-    metrics: &Metrics,
+    answers: &Answers,
     account_id: &str,
     stream: &Stream,
     subscription: &Subscription,
     now: i64,
-) -> Result<Value, ApiError> {
-    let draft = subscription.query.clone();
-    let answer = match stream {
-        Stream::Analytics => return Err(ApiError::internal("events are no numbers")),
+) -> Result<Vec<Answer>, ApiError> {
+    let (scope, draft) = (Scope::account(account_id), subscription.query.clone());
+    match stream {
+        Stream::Analytics => Err(ApiError::internal("events are no numbers")),
         Stream::Metric(id) => {
-            let query = draft.settle(now, metrics.retention_days).map_err(ApiError::invalid_parameters)?;
-            let known = metrics.known(account_id, Some(id), &query, now).await?;
-            let question = Question::of_metric(&known.metrics, id)?;
-            serde_json::to_value(answer(metrics, account_id, &known, question, &query).await?)
+            let window = draft.read(now).map_err(ApiError::invalid_parameters)?;
+            let ask = Ask { queries: vec![Query::Metric(id.clone())], window };
+            answers.ask_one(&scope, &ask, now).await.map_err(refused)
         }
         Stream::Query(_) => {
-            let asked = Questions::of_list(metrics, account_id, draft, subscription.queries.clone(), now).await?;
-            let Questions { questions, query, known } = asked;
-            let results = answer_all(metrics, account_id, &known, &questions, &query).await?;
-            serde_json::to_value(results).map(|results| json!({"results": results}))
+            let questions = Questions::of_list(draft, subscription.queries.clone(), now)?;
+            answers.ask_one(&scope, &questions.ask, now).await.map_err(|error| questions.refused(error))
         }
-    };
-    answer.map_err(ApiError::internal)
+    }
 }

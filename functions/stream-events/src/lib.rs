@@ -11,6 +11,7 @@
 mod account;
 mod audience;
 mod budget;
+mod chart;
 mod charts;
 mod events;
 mod followers;
@@ -25,10 +26,11 @@ use std::{
     time::Duration,
 };
 
-use analytics_domain::live::{Chart, LiveMessage, Seen};
+use analytics_answers::Answers;
+use analytics_domain::live::{LiveMessage, Seen};
 use analytics_dynamo::{ConnectionTable, FeedTable, SeenTable};
+use analytics_http::Verifier;
 use analytics_messaging::{Message, PartialFailure, Queue, SqsBatch};
-use analytics_metrics::App as Metrics;
 use analytics_platform::{
     aws,
     config::{ConfigError, Lookup},
@@ -40,6 +42,7 @@ use tokio::time::{sleep_until, timeout_at};
 use account::{Account, News};
 use audience::Audience;
 use budget::Budget;
+use chart::Chart;
 use laggards::Laggards;
 pub use sockets::end_invalid;
 
@@ -53,7 +56,9 @@ pub struct App {
     connections: ConnectionTable,
     feeds: FeedTable,
     seen: SeenTable,
-    metrics: Metrics,
+    answers: Answers,
+    /// To find out whose token has lost its key.
+    verifier: Verifier,
     sockets: Sockets,
     /// Back to this function, to another group.
     live: Queue,
@@ -107,12 +112,13 @@ impl App {
     pub fn from_lookup(lookup: &impl Lookup) -> Result<Self, ConfigError> {
         let sdk = aws::sdk_config(lookup)?;
         let (tables, table) = (analytics_dynamo::client(&sdk), lookup.required("CONNECTIONS_TABLE")?);
-        let metrics = Metrics::beside(tables.clone(), lookup)?;
+        let answers = Answers::from_lookup(tables.clone(), lookup)?;
         Ok(Self {
             connections: ConnectionTable::new(tables.clone(), table.clone()),
             feeds: FeedTable::new(tables.clone(), table.clone()),
             seen: SeenTable::new(tables, table),
-            metrics: Metrics { warehouse: metrics.warehouse.within(Budget::SHARE_SECONDS), ..metrics },
+            answers: answers.within(Budget::SHARE_SECONDS),
+            verifier: Verifier::from_lookup(lookup)?,
             sockets: Sockets::from_lookup(&sdk, lookup)?,
             live: Queue::new(analytics_messaging::client(&sdk), lookup.required("LIVE_QUEUE_URL")?),
             interval: lookup.parsed("STREAM_INTERVAL_MS", 250, "a number of milliseconds")?,

@@ -28,7 +28,7 @@ pub use watched::Watched;
 pub use work::{Left, Progress, QUIET, SLOTS, Work, WorkTable};
 
 /// A table did not take or tell something.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TableError {
     #[error("the table is unavailable: {0}")]
     Unavailable(String),

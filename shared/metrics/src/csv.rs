@@ -1,55 +1,59 @@
 //! Answers as comma-separated values (RFC 4180): a row for each point, or for each series where only totals were asked for.
 
-use crate::encode::{AnswerOut, PointOut, SeriesOut};
+use analytics_answers::{Answer, Key, Reason};
+use analytics_domain::time;
 
 /// The answer as a table that spreadsheets open.
 #[must_use]
-pub fn csv(answer: &AnswerOut) -> String {
-    let compared = answer.series.iter().any(|series| series.previous.is_some());
+pub fn csv(answer: &Answer) -> String {
+    let is_compared = answer.series.iter().any(|series| series.previous.is_some());
     // Spreadsheets take UTF-8 for what it is only behind this mark.
     let mut text = "\u{feff}time".to_owned();
     for name in &answer.group_by {
         field(&mut text, name);
     }
-    text += if compared { ",value,reason,previous\r\n" } else { ",value,reason\r\n" };
+    text += if is_compared { ",value,reason,previous\r\n" } else { ",value,reason\r\n" };
     for series in &answer.series {
-        let previous = |place: usize| {
-            let points = series.previous.as_ref().map(|previous| previous.points.as_slice()).unwrap_or_default();
-            points.get(place).and_then(|point| point.value)
+        let mut row = |time: &str, value: Result<f64, Reason>, previous: Option<f64>| {
+            text.push_str(time);
+            key(&mut text, &series.key, answer.group_by.len());
+            text.push(',');
+            number(&mut text, value.ok());
+            text.push(',');
+            text.push_str(value.err().map_or("", Reason::name));
+            if is_compared {
+                text.push(',');
+                number(&mut text, previous);
+            }
+            text.push_str("\r\n");
         };
-        for (place, point) in series.points.iter().enumerate() {
-            row(&mut text, answer, series, point, compared.then(|| previous(place)));
+        let previous = series.previous.as_ref();
+        for (index, point) in series.points.iter().enumerate() {
+            let previous = previous.and_then(|previous| previous.points.get(index)?.value.ok());
+            row(&time::format(point.time), point.value, previous);
         }
         if series.points.is_empty() {
-            let total = PointOut { time: "total".to_owned(), value: series.total.total, reason: series.total.reason };
-            let before = series.previous.as_ref().and_then(|previous| previous.total.total);
-            row(&mut text, answer, series, &total, compared.then_some(before));
+            row("total", series.total, previous.and_then(|previous| previous.total.ok()));
         }
     }
     text
 }
 
-fn row(text: &mut String, answer: &AnswerOut, series: &SeriesOut, point: &PointOut, previous: Option<Option<f64>>) {
-    text.push_str(&point.time);
-    for name in &answer.group_by {
-        match (series.other, series.key.get(name)) {
-            (true, _) => mark(text, OTHER),
-            (false, Some(Some(value))) => field(text, value),
-            (false, _) => mark(text, NONE),
+fn key(text: &mut String, key: &Key, dimensions: usize) {
+    for dimension in 0..dimensions {
+        match key {
+            Key::Other => mark(text, OTHER),
+            Key::Group(values) => match values.get(dimension) {
+                Some(Some(value)) => field(text, value),
+                _ => mark(text, NONE),
+            },
+            Key::All => mark(text, NONE),
         }
     }
-    let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
-    text.push(',');
-    text.push_str(&number(point.value));
-    text.push(',');
-    if let Some(reason) = point.reason {
-        text.push_str(reason.name());
-    }
-    if let Some(previous) = previous {
-        text.push(',');
-        text.push_str(&number(previous));
-    }
-    text.push_str("\r\n");
+}
+
+fn number(text: &mut String, value: Option<f64>) {
+    text.push_str(&value.map_or_else(String::new, |value| value.to_string()));
 }
 
 /// In the place of a text: that events have none, and all groups that are not shown by themselves.

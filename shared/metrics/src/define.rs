@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use analytics_answers::{Warning, about_names};
 use analytics_domain::{
     metric::{Definition, Function, METRICS, Metric, Metrics, Problem, Resolved, ResolvedKind, Term, compile},
     time,
@@ -17,7 +18,6 @@ use crate::{
     body::Body,
     errors::{self, invalid_fields},
     size,
-    warnings::Warning,
 };
 
 /// Different values of a dimension from which on an answer split by it is slow and rarely of use.
@@ -157,7 +157,7 @@ async fn save(
         .map_err(errors::warehouse)?;
     let vocabulary = metrics.vocabulary(events.clone(), Some(&draft.id));
     let (formula, resolved) =
-        compile(&definition, &vocabulary).map_err(|problems| invalid_fields(errors::about_names(problems, &events)))?;
+        compile(&definition, &vocabulary).map_err(|problems| invalid_fields(about_names(problems, events.len())))?;
     let metric = Metric {
         id: draft.id,
         definition,

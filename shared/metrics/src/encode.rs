@@ -1,36 +1,28 @@
-//! Answers as they are sent.
+//! Answers as JSON.
 
 use std::collections::BTreeMap;
 
-use analytics_domain::{
-    metric::{Answer, Compiled, Key, Kind, Point, Query, Reason, SeriesAnswer, assemble},
-    time,
-};
-use analytics_warehouse::metric::Source;
+use analytics_answers::{Answer, Key, Point, Previous, Reason, Series, Source, Warning};
+use analytics_domain::{metric::Kind, time};
 use serde::Serialize;
-
-use crate::{
-    Known, Question,
-    warnings::{Warning, warnings},
-};
 
 /// An answer as it is sent.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct AnswerOut {
+pub struct AnswerOut<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    metric_id: Option<String>,
-    name: String,
+    metric_id: Option<&'a str>,
+    name: &'a str,
     #[serde(rename = "type")]
     kind: Kind,
-    unit: String,
+    unit: &'a str,
     from: String,
     to: String,
     /// `none` for totals only.
     interval: String,
-    timezone: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) group_by: Vec<String>,
+    timezone: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    group_by: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     compare: Option<ComparedOut>,
     /// Everything that was stored by then is in the answer.
@@ -38,10 +30,10 @@ pub struct AnswerOut {
     source: Source,
     /// That of all amounts, if it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    currency: Option<String>,
-    pub(crate) series: Vec<SeriesOut>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    warnings: Vec<Warning>,
+    currency: Option<&'a str>,
+    series: Vec<SeriesOut<'a>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    warnings: &'a [Warning],
 }
 
 #[derive(Debug, Serialize)]
@@ -51,121 +43,113 @@ struct ComparedOut {
     to: String,
 }
 
+/// The numbers of one key as they are sent.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct SeriesOut {
+pub struct SeriesOut<'a> {
     /// Values of the dimensions; null where events have none.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub key: BTreeMap<String, Option<String>>,
+    key: BTreeMap<&'a str, Option<&'a str>>,
     /// All groups that are not shown by themselves.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub other: bool,
+    other: bool,
     #[serde(flatten)]
-    pub total: TotalOut,
+    total: TotalOut,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub previous: Option<PreviousOut>,
-    pub points: Vec<PointOut>,
+    previous: Option<PreviousOut>,
+    points: Vec<PointOut>,
 }
 
 #[derive(Debug, Serialize)]
-pub(crate) struct TotalOut {
-    pub total: Option<f64>,
+struct TotalOut {
+    total: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Reason>,
+    reason: Option<Reason>,
 }
 
 #[derive(Debug, Serialize)]
-pub(crate) struct PreviousOut {
+struct PreviousOut {
     #[serde(flatten)]
-    pub total: TotalOut,
-    /// By how much the total has grown, relative to the one before: 0.1 is ten percent more.
-    pub change: Option<f64>,
-    pub points: Vec<PointOut>,
+    total: TotalOut,
+    change: Option<f64>,
+    /// None where they are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    points: Option<Vec<PointOut>>,
 }
 
 #[derive(Debug, Serialize)]
-pub(crate) struct PointOut {
-    pub time: String,
-    pub value: Option<f64>,
+struct PointOut {
+    time: String,
+    value: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Reason>,
+    reason: Option<Reason>,
 }
 
-impl TotalOut {
-    fn new(total: Result<f64, Reason>) -> Self {
-        Self { total: total.ok(), reason: total.err() }
-    }
-}
-
-impl AnswerOut {
-    /// Of numbers, and those of the range to compare with.
-    pub(crate) fn new(
-        question: &Question,
-        compiled: &Compiled,
-        (query, known): (&Query, &Known),
-        (series, before, source): (Answer, Option<Answer>, Source),
-    ) -> Self {
-        let warnings = warnings(question, query, &series, before.as_ref());
+impl<'a> From<&'a Answer> for AnswerOut<'a> {
+    fn from(answer: &'a Answer) -> Self {
+        let compared = answer.compare.map(|(compare, range)| ComparedOut {
+            with: compare.name(),
+            from: time::format(range.from),
+            to: time::format(range.to),
+        });
         Self {
-            metric_id: question.metric_id.clone(),
-            name: question.name.clone(),
-            kind: question.kind,
-            unit: question.unit.clone(),
-            from: time::format(query.buckets.range.from),
-            to: time::format(query.buckets.range.to),
-            interval: query.interval.map_or_else(|| "none".to_owned(), |interval| interval.name()),
-            timezone: query.zone_name.clone(),
-            group_by: query.group_by.clone(),
-            compare: query.compare.as_ref().map(|(compare, buckets)| ComparedOut {
-                with: compare.name(),
-                from: time::format(buckets.range.from),
-                to: time::format(buckets.range.to),
-            }),
-            as_of: time::format(known.at),
-            source,
-            currency: query.currency.clone(),
-            series: encode(compiled, series, before, query),
-            warnings,
+            metric_id: answer.metric_id.as_deref(),
+            name: &answer.name,
+            kind: answer.kind,
+            unit: &answer.unit,
+            from: time::format(answer.range.from),
+            to: time::format(answer.range.to),
+            interval: answer.interval.map_or_else(|| "none".to_owned(), |interval| interval.name()),
+            timezone: &answer.zone,
+            group_by: &answer.group_by,
+            compare: compared,
+            as_of: time::format(answer.as_of),
+            source: answer.source,
+            currency: answer.currency.as_deref(),
+            series: answer.series.iter().map(|series| SeriesOut::new(series, &answer.group_by, true)).collect(),
+            warnings: &answer.warnings,
         }
     }
 }
 
-fn encode(compiled: &Compiled, series: Answer, before: Option<Answer>, query: &Query) -> Vec<SeriesOut> {
-    let compared = before.is_some();
-    let starts = match (&query.compare, query.interval) {
-        (Some((_, buckets)), Some(_)) => buckets.starts.as_slice(),
-        _ => &[],
-    };
-    let mut before: BTreeMap<Key, SeriesAnswer> =
-        before.into_iter().flatten().map(|series| (series.key.clone(), series)).collect();
-    let mut out = Vec::with_capacity(series.len());
-    for series in series {
-        let previous = before.remove(&series.key);
-        // Of a group that was not there before, it was nothing that was.
-        let previous = previous.or_else(|| assemble(compiled, Vec::new(), starts, true).pop());
-        let previous = previous.filter(|_| compared).map(|previous| previous_out(&series, &previous));
-        let (key, other) = match series.key {
-            Key::All => (BTreeMap::new(), false),
-            Key::Other => (BTreeMap::new(), true),
-            Key::Group(values) => (query.group_by.iter().cloned().zip(values).collect(), false),
-        };
-        out.push(SeriesOut {
-            key,
-            other,
-            total: TotalOut::new(series.total),
-            previous,
-            points: points(&series.points),
-        });
+impl<'a> SeriesOut<'a> {
+    /// A series of which some points have changed, to one who knows the others.
+    #[must_use]
+    pub fn changed(series: &'a Series, group_by: &'a [String]) -> Self {
+        Self::new(series, group_by, false)
     }
-    out
+
+    fn new(series: &'a Series, group_by: &'a [String], is_whole: bool) -> Self {
+        let key = match &series.key {
+            Key::All | Key::Other => BTreeMap::new(),
+            Key::Group(values) => {
+                group_by.iter().map(String::as_str).zip(values.iter().map(Option::as_deref)).collect()
+            }
+        };
+        Self {
+            key,
+            other: series.key == Key::Other,
+            total: TotalOut::from(series.total),
+            previous: series.previous.as_ref().map(|previous| PreviousOut::new(previous, is_whole)),
+            points: points(&series.points),
+        }
+    }
 }
 
-fn previous_out(series: &SeriesAnswer, previous: &SeriesAnswer) -> PreviousOut {
-    let change = match (series.total, previous.total) {
-        (Ok(now), Ok(before)) if before != 0.0 => Some((now - before) / before.abs()),
-        _ => None,
-    };
-    PreviousOut { total: TotalOut::new(previous.total), change, points: points(&previous.points) }
+impl From<Result<f64, Reason>> for TotalOut {
+    fn from(total: Result<f64, Reason>) -> Self {
+        Self { total: total.ok(), reason: total.err() }
+    }
+}
+
+impl PreviousOut {
+    fn new(previous: &Previous, is_whole: bool) -> Self {
+        Self {
+            total: TotalOut::from(previous.total),
+            change: previous.change,
+            points: is_whole.then(|| points(&previous.points)),
+        }
+    }
 }
 
 fn points(points: &[Point]) -> Vec<PointOut> {

@@ -1,6 +1,5 @@
-//! What the functions around metrics share: an account's metrics, defining them, and answering questions about them.
+//! What the functions around metrics share: an account's metrics, defining them, and questions and answers as JSON and CSV.
 
-mod answer;
 mod app;
 mod body;
 mod csv;
@@ -10,14 +9,12 @@ mod errors;
 mod list;
 mod questions;
 mod size;
-mod warnings;
 
-pub use answer::{Question, answer, answer_all};
-pub use app::{App, Known};
+pub use app::{App, QuestionApp};
 pub use csv::csv;
 pub use define::{Defined, MetricOut, built_in_or_own, define, edit, remove};
-pub use encode::AnswerOut;
+pub use encode::{AnswerOut, SeriesOut};
 pub use errors::invalid_fields;
 pub use list::{MetricPage, list};
-pub use questions::Questions;
+pub use questions::{Questions, refused};
 pub use size::{ACCOUNT_BYTES, METRIC_BYTES};

@@ -1,39 +1,18 @@
-//! What is asked: a metric by its id, or formulas in a body.
+//! Questions as bodies of requests hold them, and why they have no answer.
 
+use analytics_answers::{Ask, AskError, Query, Refusal};
 use analytics_domain::{
     event::limits,
-    metric::{
-        Definition, Metrics, Problem, QUERIES, Query, QueryDraft, ResolvedKind, check_kind, compile, unknown_field,
-    },
+    metric::{Definition, Problem, QUERIES, QueryDraft, unknown_field},
     text::nfc,
 };
 use analytics_http::ApiError;
 use serde_json::{Map, Value};
-use tokio::time::timeout_at;
 
 use crate::{
-    App, Known,
-    answer::Question,
     body::other_account,
-    errors::{self, invalid_fields, meaningless},
+    errors::{self, invalid_fields},
 };
-
-impl Question {
-    /// About a stored or built-in metric.
-    ///
-    /// # Errors
-    /// 404 if there is none; 422 if its formula has lost its meaning.
-    pub fn of_metric(metrics: &Metrics, id: &str) -> Result<Self, ApiError> {
-        let metric = metrics.get(id).ok_or_else(|| errors::unknown(id))?;
-        Ok(Self {
-            metric_id: Some(metric.id.clone()),
-            name: metric.definition.name.clone(),
-            kind: metric.definition.kind,
-            unit: metric.definition.unit.clone(),
-            formula: metrics.expand(&metric.formula).map_err(|problem| meaningless(&problem))?,
-        })
-    }
-}
 
 /// What may stand beside the formula of a single question, for suggestions of the nearest name.
 const BESIDE_ONE: [&str; 14] = [
@@ -53,115 +32,127 @@ const BESIDE_ONE: [&str; 14] = [
     "currency",
 ];
 
-/// Several questions about the same time.
+/// A question, and where in the body its queries are.
+#[derive(Debug)]
 pub struct Questions {
-    pub questions: Vec<Question>,
-    pub query: Query,
-    pub known: Known,
+    pub ask: Ask,
+    /// The pointer of each query; empty if the body itself is the query.
+    pointers: Vec<String>,
 }
 
 impl Questions {
-    /// Reads a body: the parts of a [`QueryDraft`], and either `formula` (with what else makes up a definition), or
-    /// `metric`, or a list `queries` of such.
+    /// Reads a body: the parts of a [`QueryDraft`], and either `formula` (with what else makes up a definition), or `metric`, or a
+    /// list `queries` of such.
     ///
     /// # Errors
     /// Names every field that makes no sense.
-    pub async fn from_json(app: &App, account_id: &str, body: &Map<String, Value>, now: i64) -> Result<Self, ApiError> {
+    pub fn from_json(body: &Map<String, Value>, account_id: &str, now: i64) -> Result<Self, ApiError> {
         let mut problems: Vec<Problem> = other_account(body, account_id).into_iter().collect();
         let (draft, mut rest) = split(body, &mut problems);
         rest.remove("accountId");
-        Self::new(app, account_id, draft, rest, problems, now).await
+        Self::new(draft, &rest, problems, now)
     }
 
-    /// Of a range, and a list such as `queries` is.
+    /// Reads a list such as `queries` is, asked over one window.
     ///
     /// # Errors
     /// As [`Questions::from_json`].
-    pub async fn of_list(
-        app: &App,
-        account_id: &str,
-        draft: QueryDraft,
-        queries: Vec<Value>,
-        now: i64,
-    ) -> Result<Self, ApiError> {
+    pub fn of_list(draft: QueryDraft, queries: Vec<Value>, now: i64) -> Result<Self, ApiError> {
         let rest = Map::from_iter([("queries".to_owned(), Value::from(queries))]);
-        Self::new(app, account_id, draft, rest, Vec::new(), now).await
+        Self::new(draft, &rest, Vec::new(), now)
     }
 
-    async fn new(
-        app: &App,
-        account_id: &str,
+    fn new(
         draft: QueryDraft,
-        rest: Map<String, Value>,
+        rest: &Map<String, Value>,
         mut problems: Vec<Problem>,
         now: i64,
     ) -> Result<Self, ApiError> {
-        let asked: Vec<(String, Map<String, Value>)> = match rest.get("queries") {
-            None => vec![(String::new(), rest)],
+        let (mut queries, mut pointers) = (Vec::new(), Vec::new());
+        let mut add = |pointer: String, found: Result<Query, Vec<Problem>>| match found {
+            Ok(query) => {
+                queries.push(query);
+                pointers.push(pointer);
+            }
+            Err(found) => problems.extend(found.into_iter().map(|problem| within(&pointer, problem))),
+        };
+        match rest.get("queries") {
+            // A question by itself stands among the parts of its window.
+            None => add(String::new(), query(rest, &BESIDE_ONE)),
             Some(Value::Array(queries)) if (1..=QUERIES).contains(&queries.len()) && rest.len() == 1 => {
-                let place = |(at, query): (usize, &Value)| {
-                    let pointer = format!("/queries/{at}");
-                    match query {
-                        Value::Object(query) => Some((pointer, query.clone())),
-                        _ => {
-                            problems.push(Problem::new(pointer, "wrong_type", "must be an object"));
-                            None
-                        }
-                    }
-                };
-                queries.iter().enumerate().filter_map(place).collect()
+                for (index, one) in queries.iter().enumerate() {
+                    let wrong_type = || vec![Problem::new("", "wrong_type", "must be an object")];
+                    let found = one.as_object().ok_or_else(wrong_type).and_then(|one| query(one, &["metric"]));
+                    add(format!("/queries/{index}"), found);
+                }
             }
             Some(_) => {
                 let known = [&Definition::FIELDS[..], &BESIDE_ONE].concat();
                 problems.extend(rest.keys().filter_map(|name| unknown_field(name, &known)));
                 let detail = format!("must be a list of 1 to {QUERIES} objects, with no formula or metric beside it");
                 problems.push(Problem::new("/queries", "invalid_value", detail));
-                Vec::new()
-            }
-        };
-        let query = draft.settle_of(asked.len(), now, app.retention_days).map_err(|errors| {
-            problems.extend(
-                errors.into_iter().map(|error| Problem::new(format!("/{}", error.parameter), error.code, error.detail)),
-            );
-        });
-        let Ok(query) = query else { return Err(invalid_fields(problems)) };
-        if !problems.is_empty() {
-            return Err(invalid_fields(problems));
-        }
-        let known = app.known(account_id, None, &query, now).await?;
-        let compile = |events| {
-            let vocabulary = known.metrics.vocabulary(events, None);
-            let of = |(pointer, query): &(String, _)| {
-                // A question by itself stands among the parts of the time that it is about.
-                let beside = if pointer.is_empty() { &BESIDE_ONE[..] } else { &["metric"] };
-                question(query, beside, &known.metrics, &vocabulary)
-            };
-            asked.iter().map(of).collect::<Vec<_>>()
-        };
-        let mut events = Vec::new();
-        let mut found = compile(Vec::new());
-        // Which events have come matters only where names are not those of events and metrics as they stand.
-        if !found.iter().all(|one| one.as_ref().is_ok_and(|(_, is_exact)| *is_exact)) {
-            let names = timeout_at(known.deadline, app.warehouse.event_names(account_id, now)).await;
-            events = names.map_err(|_| errors::no_time())?.map_err(errors::warehouse)?;
-            found = compile(events.clone());
-        }
-        let mut questions = Vec::new();
-        for ((pointer, _), found) in asked.iter().zip(found) {
-            match found {
-                Ok((question, _)) => questions.push(question),
-                Err(found) => problems.extend(
-                    errors::about_names(found, &events)
-                        .into_iter()
-                        .map(|problem| Problem { pointer: format!("{pointer}{}", problem.pointer), ..problem }),
-                ),
             }
         }
-        if problems.is_empty() { Ok(Self { questions, query, known }) } else { Err(invalid_fields(problems)) }
+        let window = draft.read(now).map_err(|errors| problems.extend(errors.into_iter().map(field)));
+        match window {
+            Ok(window) if problems.is_empty() => Ok(Self { ask: Ask { queries, window }, pointers }),
+            _ => Err(invalid_fields(problems)),
+        }
+    }
+
+    /// Why there is no answer, with pointers into the body.
+    #[must_use]
+    pub fn refused(&self, error: AskError) -> ApiError {
+        match error {
+            AskError::Queries(refused) => {
+                let problems = refused.into_iter().flat_map(|(index, refusal)| {
+                    let pointer = self.pointers.get(index).map_or("", String::as_str);
+                    problems(refusal).into_iter().map(move |problem| within(pointer, problem))
+                });
+                invalid_fields(problems.collect())
+            }
+            AskError::Window(errors) => invalid_fields(errors.into_iter().map(field).collect()),
+            other => errors::unanswered(other),
+        }
     }
 }
 
-/// Takes the parts of a query out of a body.
+/// Why a question about one metric, whose window was read from parameters, has no answer.
+#[must_use]
+pub fn refused(error: AskError) -> ApiError {
+    match error {
+        AskError::Queries(mut refused) => match refused.pop() {
+            Some((_, Refusal::UnknownMetric(id))) => errors::unknown(&id),
+            Some((_, Refusal::Meaningless(problem))) => errors::meaningless(&problem),
+            Some((_, Refusal::Invalid(problems))) => invalid_fields(problems),
+            None => ApiError::internal("no query is refused"),
+        },
+        AskError::Window(errors) => ApiError::invalid_parameters(errors),
+        other => errors::unanswered(other),
+    }
+}
+
+fn problems(refusal: Refusal) -> Vec<Problem> {
+    match refusal {
+        Refusal::Invalid(problems) => problems,
+        Refusal::UnknownMetric(id) => {
+            let ApiError { code, detail, .. } = errors::unknown(&id);
+            vec![Problem::new("/metric", code, detail)]
+        }
+        Refusal::Meaningless(problem) => vec![Problem::new("/metric", problem.code, problem.message)],
+    }
+}
+
+fn within(pointer: &str, problem: Problem) -> Problem {
+    Problem { pointer: format!("{pointer}{}", problem.pointer), ..problem }
+}
+
+/// A problem of a parameter where parameters are fields.
+fn field(error: analytics_domain::search::ParameterError) -> Problem {
+    Problem::new(format!("/{}", error.parameter), error.code, error.detail)
+}
+
+/// Takes the parts of a window out of a body.
 fn split(body: &Map<String, Value>, problems: &mut Vec<Problem>) -> (QueryDraft, Map<String, Value>) {
     let mut draft = QueryDraft::default();
     let mut rest = Map::new();
@@ -185,13 +176,7 @@ fn split(body: &Map<String, Value>, problems: &mut Vec<Problem>) -> (QueryDraft,
     (draft, rest)
 }
 
-/// What is asked, and whether each name in it is that of a metric or an event as it stands.
-fn question(
-    query: &Map<String, Value>,
-    beside: &[&str],
-    metrics: &Metrics,
-    vocabulary: &analytics_domain::metric::Vocabulary,
-) -> Result<(Question, bool), Vec<Problem>> {
+fn query(query: &Map<String, Value>, beside: &[&str]) -> Result<Query, Vec<Problem>> {
     if let Some(id) = query.get("metric") {
         let known = [&Definition::FIELDS[..], beside].concat();
         let unknown: Vec<Problem> = query.keys().filter_map(|name| unknown_field(name, &known)).collect();
@@ -199,13 +184,10 @@ fn question(
             return Err(unknown);
         }
         let id = id.as_str().filter(|_| query.len() == 1);
-        let Some(id) = id else {
+        return id.map(|id| Query::Metric(id.to_owned())).ok_or_else(|| {
             let detail = "must be the id of a metric, without formula and other fields of a definition";
-            return Err(vec![Problem::new("/metric", "invalid_value", detail)]);
-        };
-        return Question::of_metric(metrics, id)
-            .map(|question| (question, true))
-            .map_err(|error| vec![Problem::new("/metric", error.code, error.detail)]);
+            vec![Problem::new("/metric", "invalid_value", detail)]
+        });
     }
     // A formula needs no name and no type of its own.
     let mut definition = query.clone();
@@ -213,13 +195,5 @@ fn question(
     let name: String = formula.chars().take(limits::NAME_CHARS.min(100)).collect();
     definition.entry("name").or_insert_with(|| Value::from(if name.is_empty() { "formula" } else { &name }));
     definition.entry("type").or_insert_with(|| Value::from("gauge"));
-    let definition = Definition::from_json(&definition, beside)?;
-    let (formula, resolved) = compile(&definition, vocabulary)?;
-    let is_exact = resolved.iter().all(|one| one.kind == ResolvedKind::Metric || one.name == one.means);
-    let problem =
-        |problem: analytics_domain::metric::Meaningless| vec![problem.into_problem("/formula", &definition.formula)];
-    let formula = metrics.expand(&formula).map_err(problem)?;
-    check_kind(&formula, definition.kind).map_err(problem)?;
-    let Definition { name, kind, unit, .. } = definition;
-    Ok((Question { metric_id: None, name, kind, unit, formula }, is_exact))
+    Definition::from_json(&definition, beside).map(|definition| Query::Formula(Box::new(definition)))
 }

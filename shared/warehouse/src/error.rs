@@ -16,7 +16,7 @@ use crate::cause;
 /// | `OverLimits` | no | splits; a single message is returned | 422 |
 ///
 /// Messages hold codes and names, never a statement or a value: they end up in logs.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WarehouseError {
     /// A later try may succeed: ClickHouse is unreachable, overloaded or starting. Only errors that are known to pass by
     /// themselves are of this kind.
@@ -40,6 +40,14 @@ pub enum WarehouseError {
     OverLimits(String),
     #[error("the cursor is not one that a search has given")]
     InvalidCursor,
+}
+
+impl WarehouseError {
+    /// Whether the same statement of other accounts would fail too, as far as is known.
+    #[must_use]
+    pub const fn concerns_others(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::TimedOut(_) | Self::Unfit(_))
+    }
 }
 
 /// Codes and names: <https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp>

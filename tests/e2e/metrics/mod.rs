@@ -10,6 +10,7 @@ mod money;
 pub mod plain;
 mod posts;
 mod schema;
+mod together;
 
 use std::time::Duration;
 

@@ -7,7 +7,7 @@ use serde_json::{Value, value::RawValue};
 
 /// Bytes of a frame: the gateway takes 32 KB.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html>
-pub(super) const BYTES: usize = 31 * 1024;
+pub const FRAME_BYTES: usize = 31 * 1024;
 /// Bytes of a detail, which may quote what a client has sent. As JSON it has six times as many at most.
 const DETAIL: usize = 2_000;
 

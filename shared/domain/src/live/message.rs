@@ -162,7 +162,8 @@ fn to_numbers(message: &Map<String, Value>, more: &[&str], now: EpochMillis) -> 
         query.set(name, &value);
     }
     // When it is asked, the days that are kept are known.
-    if let Err(errors) = query.clone().settle(now, i64::from(u16::MAX)) {
+    let settled = query.clone().read(now).and_then(|window| window.settle(1, now, i64::from(u16::MAX)));
+    if let Err(errors) = settled {
         let (code, details) = (errors.first().map_or("invalid_value", |error| error.code), errors.iter());
         let details: Vec<String> = details.map(|error| format!("{}: {}", error.parameter, error.detail)).collect();
         return Err(MessageError::new(code, details.join("; ")));

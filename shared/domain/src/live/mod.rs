@@ -1,6 +1,5 @@
 //! Live streams: what clients and we say to each other over a WebSocket, and what is kept for each socket.
 
-mod chart;
 mod feed;
 mod frame;
 mod message;
@@ -8,9 +7,8 @@ mod seen;
 mod shown;
 mod watch;
 
-pub use chart::Chart;
 pub use feed::{Feed, Head, MEMORY};
-pub use frame::{Changed, Differences, Frame, Totals};
+pub use frame::{Changed, Differences, FRAME_BYTES, Frame, Totals};
 pub use message::{Action, MessageError};
 pub use seen::{Noted, Seen, event_identity, message_identity};
 pub use shown::Shown;

@@ -30,7 +30,7 @@ pub use input::{CURRENCY, Input, Measure, Of, Reason, Series, State};
 pub use meets::{Filtered, meets};
 pub use parser::{DEEPEST, OPERATORS, parse_filter, parse_formula};
 pub use path::{FIELDS, check_path, check_property, path_of, property_of};
-pub use query::{Order, QUERIES, Query, QueryDraft, Ranking, read_filter};
+pub use query::{Order, QUERIES, Query, QueryDraft, Ranking, Window, read_filter};
 pub use resolve::{MOST_TESTS, Meaningless, Resolved, ResolvedKind, Term, Vocabulary, check_kind, resolve};
 pub use syntax::{Function, InputNode, Node, Operator, SyntaxError};
 pub use token::LONGEST;

@@ -1,4 +1,4 @@
-//! What is asked of a metric: which time, cut how, split and filtered by what.
+//! What is asked of formulas: which time, cut how, split and filtered by what.
 
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,25 @@ pub struct Ranking {
     pub limit: usize,
 }
 
-/// A question about a metric, checked.
+/// What a question is about besides its formulas: which time, cut how, split and filtered by what.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Window {
+    pub range: Range,
+    /// The name of the period that the range stands for, if it was asked for by one.
+    pub period: Option<String>,
+    /// None: totals only.
+    pub interval: Option<Interval>,
+    pub zone: TimeZone,
+    pub zone_name: String,
+    pub group_by: Vec<String>,
+    pub filter: Filter,
+    pub compare: Option<Compare>,
+    pub ranking: Ranking,
+    /// The currency that amounts are taken in; none for the only one there is.
+    pub currency: Option<String>,
+}
+
+/// A window, cut into buckets.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Query {
     pub buckets: Buckets,
@@ -111,24 +129,11 @@ impl QueryDraft {
         true
     }
 
-    /// Checks the question, asked of one formula. `now` and how many days events are kept bound its time.
+    /// Reads the parts at a time in epoch milliseconds.
     ///
     /// # Errors
     /// Names each part that makes no sense, and what would.
-    pub fn settle(self, now: EpochMillis, retention_days: i64) -> Result<Query, Vec<ParameterError>> {
-        self.settle_of(1, now, retention_days)
-    }
-
-    /// The same, asked of several formulas at once.
-    ///
-    /// # Errors
-    /// As [`QueryDraft::settle`].
-    pub fn settle_of(
-        self,
-        formulas: usize,
-        now: EpochMillis,
-        retention_days: i64,
-    ) -> Result<Query, Vec<ParameterError>> {
+    pub fn read(self, now: EpochMillis) -> Result<Window, Vec<ParameterError>> {
         let mut reader = Reader { errors: Vec::new() };
         let zone_name = self.timezone.clone().unwrap_or_else(|| "UTC".to_owned());
         let zone = zone(&zone_name).unwrap_or_else(|| {
@@ -140,12 +145,29 @@ impl QueryDraft {
             TimeZone::UTC
         });
         let range = reader.range(&self, now, &zone);
-        let interval = reader.interval(self.interval.as_deref(), range);
-        let group_by = reader.group_by(self.group_by);
-        let filter = reader.filter(self.filter.as_deref());
-        let ranking = reader.ranking(self.limit.as_deref(), self.order_by.as_deref());
-        let comparison = reader.compare(self.compare.as_deref());
-        let currency = reader.currency(self.currency);
+        let window = Window {
+            range,
+            interval: reader.interval(self.interval.as_deref(), range),
+            zone,
+            zone_name,
+            group_by: reader.group_by(self.group_by),
+            filter: reader.filter(self.filter.as_deref()),
+            compare: reader.compare(self.compare.as_deref()),
+            ranking: reader.ranking(self.limit.as_deref(), self.order_by.as_deref()),
+            currency: reader.currency(self.currency),
+            period: self.period,
+        };
+        if reader.errors.is_empty() { Ok(window) } else { Err(reader.errors) }
+    }
+}
+
+impl Window {
+    /// Cuts the window for a question of so many formulas. `now` and how many days events are kept bound its time.
+    ///
+    /// # Errors
+    /// If the answer would have too many buckets, with an interval or a range that fits.
+    pub fn settle(self, formulas: usize, now: EpochMillis, retention_days: i64) -> Result<Query, Vec<ParameterError>> {
+        let Self { range, period, interval, zone, zone_name, group_by, filter, compare, ranking, currency } = self;
         let kept_from = now - retention_days * 86_400_000;
         let clipped = range.from < kept_from;
         let range = Range { from: range.from.max(kept_from).min(range.to - 1), to: range.to };
@@ -153,31 +175,36 @@ impl QueryDraft {
             None => Ok(Buckets::whole(range)),
             Some(interval) => Buckets::cut(range, interval, &zone),
         };
-        let found = cut(range).ok();
         let groups = if group_by.is_empty() { 1 } else { ranking.limit + 1 };
-        let shown = groups * formulas.max(1) * if comparison.is_some() { 2 } else { 1 };
-        match &found {
-            None => reader.too_many(interval, range, buckets::MOST),
-            Some(cut) if cut.starts.len() * shown > MOST_POINTS => {
-                reader.too_many(interval, range, MOST_POINTS / shown)
-            }
-            _ => {}
+        let shown = groups * formulas.max(1) * if compare.is_some() { 2 } else { 1 };
+        let buckets = cut(range).map_err(|_| too_many(interval, range, buckets::MOST))?;
+        if buckets.starts.len() * shown > MOST_POINTS {
+            return Err(too_many(interval, range, MOST_POINTS / shown));
         }
-        let other = comparison.and_then(|comparison| {
-            let other = comparison.of(range, self.period.as_deref(), &zone)?;
-            Some((comparison, other))
-        });
+        let other = compare.and_then(|compare| Some((compare, compare.of(range, period.as_deref(), &zone)?)));
         // Half of what was is no measure for what is.
         let clipped = clipped || other.is_some_and(|(_, other)| other.from < kept_from);
         let kept = other.filter(|(_, other)| other.from >= kept_from);
-        let compare = kept.and_then(|(comparison, other)| Some((comparison, cut(other).ok()?)));
-        match found {
-            Some(buckets) if reader.errors.is_empty() => {
-                Ok(Query { buckets, interval, zone, zone_name, group_by, filter, compare, ranking, currency, clipped })
-            }
-            _ => Err(reader.errors),
-        }
+        let compare = kept.and_then(|(compare, other)| Some((compare, cut(other).ok()?)));
+        Ok(Query { buckets, interval, zone, zone_name, group_by, filter, compare, ranking, currency, clipped })
     }
+}
+
+fn too_many(interval: Option<Interval>, range: Range, most: usize) -> Vec<ParameterError> {
+    let interval = interval.unwrap_or(Interval::Year);
+    let reaches = |interval: Interval| interval.typical().saturating_mul(i64::try_from(most).unwrap_or(i64::MAX));
+    let mut fitting = interval.coarser();
+    while reaches(fitting) < range.length() && fitting != Interval::Year {
+        fitting = fitting.coarser();
+    }
+    let detail = format!(
+        "an interval of a {} allows {most} buckets here, which is a range of {}: take a shorter range, fewer groups or formulas, \
+         no comparison, or interval={}",
+        interval.name(),
+        time::humanize(reaches(interval)),
+        fitting.name()
+    );
+    vec![ParameterError::new("interval", "too_many_buckets", detail)]
 }
 
 struct Reader {
@@ -251,23 +278,6 @@ impl Reader {
                 interval.or(Some(Interval::Year))
             }
         }
-    }
-
-    fn too_many(&mut self, interval: Option<Interval>, range: Range, most: usize) {
-        let Some(interval) = interval else { return };
-        let reaches = |interval: Interval| interval.typical().saturating_mul(i64::try_from(most).unwrap_or(i64::MAX));
-        let mut fitting = interval.coarser();
-        while reaches(fitting) < range.length() && fitting != Interval::Year {
-            fitting = fitting.coarser();
-        }
-        let detail = format!(
-            "an interval of a {} allows {most} buckets here, which is a range of {}: take a shorter range, fewer groups or \
-             formulas, no comparison, or interval={}",
-            interval.name(),
-            time::humanize(reaches(interval)),
-            fitting.name()
-        );
-        self.refuse("interval", "too_many_buckets", detail);
     }
 
     fn group_by(&mut self, dimensions: Vec<String>) -> Vec<String> {
@@ -348,7 +358,7 @@ mod tests {
         for (name, value) in parts {
             assert!(draft.set(name, value), "{name}");
         }
-        draft.settle(NOW, 400)
+        draft.read(NOW)?.settle(1, NOW, 400)
     }
 
     fn code(parts: &[(&str, &str)]) -> &'static str {
@@ -398,7 +408,8 @@ mod tests {
             for (name, value) in parts {
                 assert!(draft.set(name, value), "{name}");
             }
-            draft.settle_of(formulas, NOW, 400).map_err(|errors| errors[0].detail.clone())
+            let window = draft.read(NOW).expect("makes sense");
+            window.settle(formulas, NOW, 400).map_err(|errors| errors[0].detail.clone())
         };
         let (minutes, by_group) =
             ([("period", "40h"), ("interval", "minute")], [("period", "7d"), ("interval", "5m"), ("groupBy", "a")]);

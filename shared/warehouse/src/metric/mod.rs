@@ -13,7 +13,7 @@ mod survey;
 pub use freshness::Rollups;
 pub use ledger::{Bucket, Mutation, Noted, SeriesState};
 pub use plan::Plan;
-pub use query::{Asked, Source, Told};
+pub use query::{Asked, Source, Tenant, Told};
 pub(crate) use read::{Source as ReadSource, condition};
 pub use rollup::Span;
 pub use survey::{EVENT_NAMES, Fact};

@@ -1,6 +1,6 @@
 //! Answers: states of measures by bucket and key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use analytics_domain::metric::{
     Cell, Filter, Grain, Key, Measure, Of, Piece, Series, State,
@@ -15,12 +15,15 @@ use super::{
     Rollups,
     read::{self, condition},
     shape::{Column, columns_of, named, unfold},
-    states::{Bucket, MOST_RANGES, Placed, Scan, objects_of, within},
+    states::{Accounts, Bucket, MOST_RANGES, Placed, Scan, objects_of, of_accounts, within},
 };
 use crate::{EventWarehouse, WarehouseError, statement::Statement};
 
 /// Ranges of stored buckets of one length that are told one by one: what lies between them is few rows.
 const MOST_STORED_RANGES: usize = 3;
+
+/// Accounts that one statement asks about.
+const ACCOUNTS: usize = 200;
 
 /// Measures over time.
 #[derive(Clone, Copy, Debug)]
@@ -31,9 +34,6 @@ pub struct Asked<'q> {
     pub group_by: &'q [String],
     /// What events must meet besides the measures' own conditions.
     pub filter: &'q Filter,
-    /// For each measure, the splits that may be kept: lists of dimensions.
-    pub kept: &'q [Vec<Vec<String>>],
-    pub rollups: &'q Rollups,
     /// Only these keys by themselves, the others put together.
     pub only: Option<&'q [Key]>,
     /// Whether buckets are wanted, or totals only.
@@ -42,6 +42,15 @@ pub struct Asked<'q> {
     pub most: Option<usize>,
     /// When the time of the whole question is up, of which this may be a part.
     pub deadline: Instant,
+}
+
+/// Whose events a question is about, and what is known of their rollups.
+#[derive(Clone, Copy, Debug)]
+pub struct Tenant<'q> {
+    pub account_id: &'q str,
+    /// For each measure, the splits that may be kept: lists of dimensions.
+    pub kept: &'q [Vec<Vec<String>>],
+    pub rollups: &'q Rollups,
 }
 
 /// Where an answer came from.
@@ -64,6 +73,7 @@ pub struct Told {
 
 #[derive(Deserialize, Row)]
 struct FoundCell {
+    account: String,
     place: i64,
     whole: u8,
     bucket: i64,
@@ -80,7 +90,7 @@ struct FoundCell {
 
 impl Asked<'_> {
     /// The series that answers for a measure: the narrowest one that is complete and has what is asked for.
-    fn series_of(&self, measure: &Measure, kept: &[Vec<String>]) -> Option<Series> {
+    fn series_of(&self, measure: &Measure, kept: &[Vec<String>], rollups: &Rollups) -> Option<Series> {
         // Rollups keep the text of properties only.
         if !self.filter.reads_text_only() {
             return None;
@@ -89,61 +99,113 @@ impl Asked<'_> {
         let fits = |set: &&Vec<String>| needed.iter().all(|path| set.iter().any(|kept| kept == path));
         let series = |set: &Vec<String>| Series { measure: measure.clone(), dimensions: set.clone() };
         let kept = kept.iter().filter(fits).map(series);
-        kept.filter(|series| self.rollups.ready.contains(&series.id())).min_by_key(|series| series.dimensions.len())
+        kept.filter(|series| rollups.ready.contains(&series.id())).min_by_key(|series| series.dimensions.len())
     }
 }
 
 impl EventWarehouse {
-    /// Computes measures over time.
-    ///
-    /// # Errors
-    /// If ClickHouse does not answer; [`WarehouseError::OverLimits`] if not within the limits of one question.
-    pub async fn measure(&self, account_id: &str, asked: &Asked<'_>) -> Result<Told, WarehouseError> {
-        let (raw, rolled): (Vec<_>, Vec<_>) =
-            asked.parts().into_iter().partition(|part| matches!(part, Part::Raw { .. }));
+    /// Computes measures over time, of each of these accounts, in their order. Accounts whose answers are read of the same series and
+    /// events take one statement together. If that is too much for one statement, each takes one by itself, so that a large account
+    /// does not fail the others.
+    pub async fn measure(&self, tenants: &[Tenant<'_>], asked: &Asked<'_>) -> Vec<Result<Told, WarehouseError>> {
+        let mut groups: Vec<(Vec<Part<'_>>, Vec<usize>)> = Vec::new();
+        for (index, tenant) in tenants.iter().enumerate() {
+            let parts = asked.parts(tenant);
+            let is_other = |member: &usize| tenants[*member].account_id != tenant.account_id;
+            let fits = |(others, members): &&mut (Vec<Part<'_>>, Vec<usize>)| {
+                members.len() < ACCOUNTS && *others == parts && members.iter().all(is_other)
+            };
+            match groups.iter_mut().find(fits) {
+                Some((_, members)) => members.push(index),
+                None => groups.push((parts, vec![index])),
+            }
+        }
+        let mut found: Vec<(usize, Result<Told, WarehouseError>)> = Vec::with_capacity(tenants.len());
+        for (parts, members) in groups {
+            let accounts: Vec<&str> = members.iter().map(|index| tenants[*index].account_id).collect();
+            match self.measure_together(&accounts, &parts, asked).await {
+                Ok(all) => found.extend(members.into_iter().zip(all.into_iter().map(Ok))),
+                Err(error) if members.len() == 1 || error.concerns_others() => {
+                    found.extend(members.into_iter().map(|index| (index, Err(error.clone()))));
+                }
+                Err(_) => {
+                    for (index, account) in members.into_iter().zip(accounts) {
+                        match self.measure_together(&[account], &parts, asked).await {
+                            Ok(one) => found.extend(one.into_iter().map(|told| (index, Ok(told)))),
+                            Err(error) => found.push((index, Err(error))),
+                        }
+                    }
+                }
+            }
+        }
+        found.sort_by_key(|(index, _)| *index);
+        found.into_iter().map(|(_, told)| told).collect()
+    }
+
+    async fn measure_together(
+        &self,
+        accounts: Accounts<'_>,
+        parts: &[Part<'_>],
+        asked: &Asked<'_>,
+    ) -> Result<Vec<Told>, WarehouseError> {
+        let (raw, rolled): (Vec<&Part<'_>>, Vec<&Part<'_>>) =
+            parts.iter().partition(|part| matches!(part, Part::Raw { .. }));
         let source = match (rolled.is_empty(), raw.is_empty()) {
             (true, _) => Source::Events,
             (false, true) => Source::Rollups,
             (false, false) => Source::Both,
         };
         let adds_up = asked.measures.iter().all(|measure| measure.of.adds_up());
-        let most = asked.most.unwrap_or(usize::MAX);
+        let most = asked.most.map_or(usize::MAX, |most| most.saturating_mul(accounts.len()));
         if !adds_up {
-            let parts: Vec<Part<'_>> = rolled.into_iter().chain(raw).collect();
-            let cells = self.cells(account_id, asked, &parts, asked.by_bucket).await?;
-            return Ok(Told { is_cut: cells.len() > most, cells, source });
+            let parts: Vec<&Part<'_>> = rolled.into_iter().chain(raw).collect();
+            let found = self.cells(accounts, asked, &parts, asked.by_bucket).await?;
+            let is_cut = found.iter().map(Vec::len).sum::<usize>() > most;
+            return Ok(found.into_iter().map(|cells| Told { cells, source, is_cut }).collect());
         }
         // What adds up is asked for in two statements at once, since most of what one takes is to be understood.
-        let one = async |parts: &[Part<'_>]| match parts.is_empty() {
-            true => Ok(Vec::new()),
-            false => self.cells(account_id, asked, parts, false).await,
+        let one = async |parts: &[&Part<'_>]| match parts.is_empty() {
+            true => Ok(vec![Vec::new(); accounts.len()]),
+            false => self.cells(accounts, asked, parts, false).await,
         };
         let (rolled, raw) = tokio::try_join!(one(&rolled), one(&raw))?;
-        let is_cut = rolled.len().max(raw.len()) > most;
-        let mut cells = sums(rolled.into_iter().chain(raw));
-        if asked.by_bucket {
-            cells.extend(sums(cells.iter().cloned().map(|cell| Cell { bucket: None, ..cell })));
-        }
-        Ok(Told { is_cut, cells, source })
+        let count = |found: &[Vec<Cell>]| found.iter().map(Vec::len).sum::<usize>();
+        let is_cut = count(&rolled).max(count(&raw)) > most;
+        let told = rolled.into_iter().zip(raw).map(|(rolled, raw)| {
+            let mut cells = sums(rolled.into_iter().chain(raw));
+            if asked.by_bucket {
+                cells.extend(sums(cells.iter().cloned().map(|cell| Cell { bucket: None, ..cell })));
+            }
+            Told { cells, source, is_cut }
+        });
+        Ok(told.collect())
     }
 
-    /// What some parts come to, put together; with totals beside the buckets where they are wanted.
+    /// What some parts come to, put together, of each account; with totals beside the buckets where they are wanted.
     async fn cells(
         &self,
-        account_id: &str,
+        accounts: Accounts<'_>,
         asked: &Asked<'_>,
-        parts: &[Part<'_>],
+        parts: &[&Part<'_>],
         has_totals: bool,
-    ) -> Result<Vec<Cell>, WarehouseError> {
-        let mut statement = statement(account_id, asked, parts, has_totals);
+    ) -> Result<Vec<Vec<Cell>>, WarehouseError> {
+        let mut statement = statement(accounts, asked, parts, has_totals);
         if parts.iter().any(|part| matches!(part, Part::Rolled { .. })) {
             statement.by_one_thread();
         }
         let rows: Result<Vec<FoundCell>, _> = timeout_at(asked.deadline, self.ask(&statement))
             .await
             .map_err(|_| WarehouseError::OverLimits("the time of one question is up".to_owned()))?;
-        let rows = rows?;
-        Ok(rows.into_iter().map(|row| cell(row, asked)).collect())
+        let indexes: HashMap<&str, usize> =
+            accounts.iter().enumerate().map(|(index, account)| (*account, index)).collect();
+        let mut found = vec![Vec::new(); accounts.len()];
+        for row in rows? {
+            let index = if accounts.len() > 1 { indexes.get(&*row.account).copied() } else { Some(0) };
+            if let Some(index) = index {
+                found[index].push(cell(row, asked));
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -158,6 +220,7 @@ fn sums(cells: impl Iterator<Item = Cell>) -> Vec<Cell> {
 }
 
 /// Measures that are read together, each with its place among those asked for.
+#[derive(PartialEq)]
 enum Part<'q> {
     /// From the events.
     Raw { measures: Vec<Placed<'q>>, ranges: Vec<Range> },
@@ -166,19 +229,20 @@ enum Part<'q> {
 }
 
 impl<'q> Asked<'q> {
-    fn parts(&self) -> Vec<Part<'q>> {
+    fn parts(&self, tenant: &Tenant<'_>) -> Vec<Part<'q>> {
+        let Tenant { kept, rollups, .. } = tenant;
         let range = self.buckets.range;
         let mut rolled: BTreeMap<Vec<String>, Vec<(i64, Series)>> = BTreeMap::new();
         let mut raw: Vec<(Vec<Range>, i64, &'q Measure)> = Vec::new();
         for (measure, place) in self.measures.iter().zip(0_i64..) {
-            match self.series_of(measure, &self.kept[usize::try_from(place).unwrap_or(0)]) {
+            match self.series_of(measure, &kept[usize::try_from(place).unwrap_or(0)], rollups) {
                 Some(series) => rolled.entry(series.dimensions.clone()).or_default().push((place, series)),
                 None => raw.push((vec![range], place, measure)),
             }
         }
         let mut parts = Vec::new();
         for (dimensions, series) in rolled {
-            let pieces = match &self.rollups.freshness {
+            let pieces = match &rollups.freshness {
                 Some(freshness) => cover(range, &self.buckets.starts, freshness, dimensions.len()),
                 None => vec![Piece { grain: None, range }],
             };
@@ -210,14 +274,15 @@ impl<'q> Asked<'q> {
 
 /// States by measure, key and bucket, and with totals for the whole range too. ClickHouse takes longer to understand a statement than to
 /// read some thousand rows, so it has no column and no subquery that it can do without.
-fn statement(account_id: &str, asked: &Asked<'_>, parts: &[Part<'_>], has_totals: bool) -> Statement {
+fn statement(accounts: Accounts<'_>, asked: &Asked<'_>, parts: &[&Part<'_>], has_totals: bool) -> Statement {
     let columns = columns_of(asked.measures.iter());
     let has_objects = columns.contains(&Column::Object);
+    let has_accounts = accounts.len() > 1;
     let mut statement = Statement::default();
     if has_objects {
         // Within an object the latest value counts; then objects add up.
         statement.push(
-            "SELECT place, whole, bucket, other, key, sum(ns), sum(totals), min(lows), max(highs), sum(uniques), \
+            "SELECT account, place, whole, bucket, other, key, sum(ns), sum(totals), min(lows), max(highs), sum(uniques), \
              any(distribution), sum(level) FROM (",
         );
     }
@@ -243,7 +308,11 @@ fn statement(account_id: &str, asked: &Asked<'_>, parts: &[Part<'_>], has_totals
             "(CAST([], 'Array(Int32)'), CAST([], 'Array(UInt64)')) AS distribution",
         ),
     ];
-    statement.push("SELECT place");
+    statement.push(if has_accounts {
+        "SELECT toString(account) AS account, place"
+    } else {
+        "SELECT '' AS account, place"
+    });
     for (has, present, absent) in
         all.into_iter().chain(values.map(|(column, present, absent)| (columns.contains(&column), present, absent)))
     {
@@ -252,24 +321,29 @@ fn statement(account_id: &str, asked: &Asked<'_>, parts: &[Part<'_>], has_totals
     level(&mut statement, asked);
     statement.push(" FROM (");
     match asked.only {
-        None => read(&mut statement, account_id, asked, parts, &columns, "key"),
+        None => read(&mut statement, accounts, asked, parts, &columns, "key"),
         Some(only) => {
             let values = |key: &Key| match key {
                 Key::Group(values) => Some(values.clone()),
                 Key::All | Key::Other => None,
             };
             let keys: Vec<Vec<Option<String>>> = only.iter().filter_map(values).collect();
-            statement.push(if asked.by_bucket { "SELECT place, bucket, " } else { "SELECT place, " });
+            statement.push("SELECT place, ").push(if has_accounts { "account, " } else { "" });
+            statement.push(if asked.by_bucket { "bucket, " } else { "" });
             statement.push("toUInt8(full_key NOT IN (SELECT arrayJoin(").key_list(&keys).push("))) AS other, ");
             statement.push("if(other, CAST([], 'Array(Nullable(String))'), full_key) AS key");
             named(&mut statement, &columns);
             statement.push(" FROM (");
-            read(&mut statement, account_id, asked, parts, &columns, "full_key");
+            read(&mut statement, accounts, asked, parts, &columns, "full_key");
             statement.push(")");
         }
     }
     let keys = |statement: &mut Statement| {
-        statement.push("place").push(if asked.only.is_some() { ", other" } else { "" });
+        statement.push("place").push(if has_accounts { ", account" } else { "" }).push(if asked.only.is_some() {
+            ", other"
+        } else {
+            ""
+        });
         statement.push(if asked.group_by.is_empty() { "" } else { ", key" });
         statement.push(if has_objects { ", object" } else { "" });
     };
@@ -282,7 +356,7 @@ fn statement(account_id: &str, asked: &Asked<'_>, parts: &[Part<'_>], has_totals
         statement.push("))");
     }
     if has_objects {
-        statement.push(") GROUP BY place, whole, bucket, other, key");
+        statement.push(") GROUP BY account, place, whole, bucket, other, key");
     }
     if let Some(most) = asked.most {
         statement.push(" LIMIT ").integer(i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1));
@@ -314,9 +388,9 @@ fn level(statement: &mut Statement, asked: &Asked<'_>) {
 /// Selects `place`, `bucket` and the key where they are wanted, and the columns, of all parts.
 fn read(
     statement: &mut Statement,
-    account_id: &str,
+    accounts: Accounts<'_>,
     asked: &Asked<'_>,
-    parts: &[Part<'_>],
+    parts: &[&Part<'_>],
     columns: &[Column],
     key_name: &'static str,
 ) {
@@ -326,7 +400,7 @@ fn read(
             Part::Raw { measures, ranges } => {
                 let bucket = asked.by_bucket.then_some(Bucket::Starts(&asked.buckets.starts));
                 let dimensions = asked.group_by;
-                let scan = Scan { account_id, measures, dimensions, bucket, columns, sets: None };
+                let scan = Scan { accounts, measures, dimensions, bucket, columns, sets: None };
                 scan.select(statement, key_name, |statement| {
                     within(statement, "timestamp", ranges, MOST_RANGES);
                     statement.push(" AND ");
@@ -334,7 +408,7 @@ fn read(
                 });
             }
             Part::Rolled { series, pieces } => {
-                rolled(statement, account_id, asked, series, pieces, columns, key_name);
+                rolled(statement, accounts, asked, series, pieces, columns, key_name);
             }
         }
     }
@@ -342,7 +416,7 @@ fn read(
 
 fn rolled(
     statement: &mut Statement,
-    account_id: &str,
+    accounts: Accounts<'_>,
     asked: &Asked<'_>,
     series: &[(i64, Series)],
     pieces: &[Piece],
@@ -354,6 +428,7 @@ fn rolled(
     let ids: Vec<u64> = series.iter().map(|(_, series)| series.id()).collect();
     let places: Vec<i64> = series.iter().map(|(place, _)| *place).collect();
     statement.push("SELECT transform(series, ").ids(&ids).push(", ").integers(&places).push(", toInt64(0)) AS place");
+    statement.push(if accounts.len() > 1 { ", account_id AS account" } else { "" });
     if asked.by_bucket {
         statement.push(", ");
         Bucket::Starts(&asked.buckets.starts).of(statement, "toInt64(toUnixTimestamp(rollups.bucket)) * 1000");
@@ -368,7 +443,9 @@ fn rolled(
     }
     named(statement, columns);
     unfold(statement, columns, !asked.group_by.is_empty() || !asked.filter.paths().is_empty());
-    statement.push(" WHERE account_id = ").text(account_id).push(" AND series IN ").ids(&ids).push(" AND (");
+    statement.push(" WHERE ");
+    of_accounts(statement, accounts);
+    statement.push(" AND series IN ").ids(&ids).push(" AND (");
     let mut by_grain: BTreeMap<Grain, Vec<Range>> = BTreeMap::new();
     for piece in pieces {
         if let Some(grain) = piece.grain {
@@ -435,8 +512,6 @@ mod tests {
             buckets: &buckets,
             group_by: &[name()],
             filter: &filter,
-            kept: &[],
-            rollups: &Rollups::default(),
             only: Some(&[Key::Group(vec![Some(name()), None])]),
             by_bucket: true,
             most: Some(7),
@@ -453,9 +528,12 @@ mod tests {
             },
             Part::Raw { measures, ranges: vec![buckets.range] },
         ];
-        let statement = super::statement(evil, &asked, &parts, true);
-        let sql = statement.sql();
-        assert!(!sql.contains("1=1") && !sql.contains("--"), "{sql}");
+        let parts: Vec<&Part<'_>> = parts.iter().collect();
+        for accounts in [&[evil][..], &[evil, "shop"]] {
+            let statement = super::statement(accounts, &asked, &parts, true);
+            let sql = statement.sql();
+            assert!(!sql.contains("1=1") && !sql.contains("--"), "{sql}");
+        }
     }
 
     #[tokio::test]
@@ -471,14 +549,13 @@ mod tests {
             buckets: &Buckets::whole(Range { from: 0, to: 1 }),
             group_by: &[],
             filter: &Filter::EVERYTHING,
-            kept: &[Vec::new()],
-            rollups: &Rollups::default(),
             only: None,
             by_bucket: false,
             most: None,
             deadline: Instant::now() + std::time::Duration::from_millis(50),
         };
-        let error = warehouse.measure("shop", &asked).await.expect_err("no answer");
-        assert!(matches!(error, WarehouseError::OverLimits(_)), "{error}");
+        let tenant = Tenant { account_id: "shop", kept: &[Vec::new()], rollups: &Rollups::default() };
+        let answer = warehouse.measure(&[tenant], &asked).await.pop();
+        assert!(matches!(answer, Some(Err(WarehouseError::OverLimits(_)))), "{answer:?}");
     }
 }

@@ -286,7 +286,7 @@ fn compute(account_id: &str, entries: &[&Entry], span: Span<'_>, version: i64) -
         statement.push(" FROM (");
         let bucket = Some(Bucket::Length(span.grain.length()));
         let scan = Scan {
-            account_id,
+            accounts: &[account_id],
             measures: &measures,
             dimensions: &dimensions,
             bucket,

@@ -39,9 +39,23 @@ impl Bucket<'_> {
 /// A measure and the number that tells it from the others.
 pub(super) type Placed<'m> = (i64, &'m Measure);
 
-/// What one look at the events of an account computes.
+/// Accounts whose events are read together.
+pub(super) type Accounts<'s> = &'s [&'s str];
+
+/// That a row is of one of these accounts.
+pub(super) fn of_accounts(statement: &mut Statement, accounts: Accounts<'_>) {
+    match accounts {
+        [account] => drop(statement.push("account_id = ").text(*account)),
+        accounts => {
+            let accounts: Vec<String> = accounts.iter().map(|account| (*account).to_owned()).collect();
+            statement.push("account_id IN ").texts(&accounts);
+        }
+    }
+}
+
+/// What one look at events computes.
 pub(super) struct Scan<'s> {
-    pub account_id: &'s str,
+    pub accounts: Accounts<'s>,
     /// All have the same [`objects_of`].
     pub measures: &'s [Placed<'s>],
     pub dimensions: &'s [String],
@@ -61,7 +75,7 @@ pub(super) fn objects_of(measure: &Measure) -> &[String] {
 }
 
 impl Scan<'_> {
-    /// `SELECT place`, with `bucket`, `key` as an array, `absent` (bits of the dimensions that a row is not split by) where
+    /// `SELECT place`, with `account` if there are several, `bucket`, `key` as an array, `absent` (bits of the dimensions that a row is not split by) where
     /// there are such, and the columns. `within` adds the conditions on events.
     pub(super) fn select(
         &self,
@@ -72,6 +86,9 @@ impl Scan<'_> {
         let places: Vec<i64> = self.measures.iter().map(|(place, _)| *place).collect();
         let dimensions = &DIMENSION[..self.dimensions.len()];
         statement.push("SELECT place");
+        if self.accounts.len() > 1 {
+            statement.push(", account");
+        }
         if self.bucket.is_some() {
             statement.push(", bucket");
         }
@@ -108,6 +125,10 @@ impl Scan<'_> {
         let dimensions = &DIMENSION[..self.dimensions.len()];
         let mut keys: Vec<&'static str> = Vec::new();
         statement.push("SELECT ");
+        if self.accounts.len() > 1 {
+            statement.push("account_id AS account, ");
+            keys.push("account");
+        }
         if let Some(bucket) = self.bucket {
             bucket.of(statement, "toUnixTimestamp64Milli(timestamp)");
             statement.push(" AS bucket, ");
@@ -148,7 +169,9 @@ impl Scan<'_> {
         let mut names: Vec<String> = self.measures.iter().map(|(_, measure)| measure.event_name.clone()).collect();
         names.sort_unstable();
         names.dedup();
-        statement.push(" FROM events FINAL WHERE account_id = ").text(self.account_id).push(" AND event_name IN ");
+        statement.push(" FROM events FINAL WHERE ");
+        of_accounts(statement, self.accounts);
+        statement.push(" AND event_name IN ");
         statement.texts(&names).push(" AND ");
         within(statement);
         match self.sets {

@@ -1,24 +1,25 @@
-//! What may surprise whoever defines a metric or reads its numbers.
+//! What may surprise the reader of an answer.
 
-use analytics_domain::metric::{Answer, Function, Input, Node, Operator, Query, Reason, SeriesAnswer};
+use analytics_domain::metric::{Answer as Numbers, Function, Input, Node, Operator, Reason, SeriesAnswer};
 use serde::Serialize;
 
-use crate::Question;
+use crate::{compute::Settled, formulas::Formula};
 
 /// Units in which a rate is a number of percent.
 const PERCENT: [&str; 4] = ["percentage", "percent", "pct", "%"];
 
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Warning {
+/// What may surprise in an answer, or of a metric that is defined.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Warning {
     pub code: &'static str,
     pub detail: String,
 }
 
 /// What may surprise in an answer.
-pub(crate) fn warnings(question: &Question, query: &Query, now: &Answer, before: Option<&Answer>) -> Vec<Warning> {
+pub(crate) fn warnings(formula: &Formula, settled: &Settled, now: &Numbers, before: Option<&Numbers>) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let mut warn = |code, detail: &str| warnings.push(Warning { code, detail: detail.to_owned() });
-    if query.clipped {
+    if settled.clipped {
         let detail = "the range, or the one to compare with, reaches back beyond how long events are kept: it was cut there, \
                       or left out";
         warn("range_cut", detail);
@@ -30,7 +31,7 @@ pub(crate) fn warnings(question: &Question, query: &Query, now: &Answer, before:
         warn("several_currencies", detail);
     }
     let is_over = |value: Result<f64, Reason>| value.is_ok_and(|value| value > 100.0 + 1e-9);
-    if let Some((part, whole)) = rate(&question.formula).filter(|_| is_percent(&question.unit))
+    if let Some((part, whole)) = rate(&formula.formula).filter(|_| is_percent(&formula.unit))
         && values().any(is_over)
     {
         let (parts, wholes) = (part.join(" and "), whole.join(" and "));
@@ -89,10 +90,11 @@ mod tests {
     use super::*;
 
     fn warned(metric: &str, total: Result<f64, Reason>, point: Result<f64, Reason>) -> Vec<(&'static str, String)> {
-        let question = Question::of_metric(&Metrics::new(Vec::new()), metric).expect("is built in");
-        let query = QueryDraft::default().settle(1_795_512_600_000, 400).expect("makes sense");
+        let formula = Formula::of_metric(&Metrics::new(Vec::new()), metric).expect("is built in");
+        let window = QueryDraft::default().read(1_795_512_600_000).expect("makes sense");
+        let settled = window.settle(1, 1_795_512_600_000, 400).expect("makes sense");
         let answer = vec![SeriesAnswer { key: Key::All, total, points: vec![Point { time: 0, value: point }] }];
-        let found = warnings(&question, &query, &answer, None);
+        let found = warnings(&formula, &settled, &answer, None);
         found.into_iter().map(|warning| (warning.code, warning.detail)).collect()
     }
 

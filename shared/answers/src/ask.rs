@@ -1,0 +1,231 @@
+//! Asking: whose events, which numbers, over which time.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use analytics_domain::metric::{Definition, Filter, Metrics, Window, buckets::Range};
+use analytics_dynamo::{MetricTable, TableError, Tables};
+use analytics_platform::config::{ConfigError, Lookup};
+use analytics_warehouse::{EventWarehouse, metric::Rollups};
+use futures_util::stream::{self, StreamExt as _};
+use tokio::time::Instant;
+
+use crate::{
+    Answer, AskError,
+    compute::{Asker, Settled, Time, answer_all},
+    formulas::{Formula, formulas},
+};
+
+/// Accounts whose metrics are read, and questions whose formulas are compiled, at the same time.
+const AT_ONCE: usize = 16;
+
+/// What a question may take in all, from what is known of the account to the last number: the gateway waits for 29 s.
+const ANSWER_TIME: Duration = Duration::from_secs(25);
+
+/// Whose events a question is about.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    pub account_id: String,
+    /// What the asker may see of the account: everything, unless it says otherwise.
+    pub filter: Filter,
+}
+
+impl Scope {
+    /// All events of an account.
+    #[must_use]
+    pub fn account(account_id: &str) -> Self {
+        Self { account_id: account_id.to_owned(), filter: Filter::EVERYTHING }
+    }
+}
+
+/// One number that is asked for.
+#[derive(Clone, Debug)]
+pub enum Query {
+    /// A stored or built-in metric, by its id.
+    Metric(String),
+    /// A formula that is not stored.
+    Formula(Box<Definition>),
+}
+
+/// Queries over the same time, split and filtered in the same way. What several of them read is read once.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    pub queries: Vec<Query>,
+    pub window: Window,
+}
+
+/// Answers questions.
+pub struct Answers {
+    table: MetricTable,
+    warehouse: EventWarehouse,
+    retention_days: i64,
+}
+
+impl Answers {
+    /// Reads `METRICS_TABLE`, `RETENTION_DAYS` and the keys of [`EventWarehouse::to_read`].
+    ///
+    /// # Errors
+    /// Names the key that is missing or wrong.
+    pub fn from_lookup(tables: Tables, lookup: &impl Lookup) -> Result<Self, ConfigError> {
+        Ok(Self {
+            table: MetricTable::new(tables, lookup.required("METRICS_TABLE")?),
+            warehouse: EventWarehouse::to_read(lookup)?,
+            retention_days: lookup.parsed("RETENTION_DAYS", 400, "a number of days")?,
+        })
+    }
+
+    /// The same, with less time for each statement.
+    #[must_use]
+    pub fn within(self, seconds: &'static str) -> Self {
+        Self { warehouse: self.warehouse.within(seconds), ..self }
+    }
+
+    /// Answers a question at a time in epoch milliseconds: an answer for each of its queries, in their order.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub async fn ask_one(&self, scope: &Scope, ask: &Ask, now: i64) -> Result<Vec<Answer>, AskError> {
+        let mut all = self.ask(&[(scope, ask)], now).await;
+        all.pop().unwrap_or_else(|| Err(AskError::Broken("a question has no answer".to_owned())))
+    }
+
+    /// Answers questions at a time in epoch milliseconds, in their order. Questions of several accounts that have the same formulas
+    /// and the same window take one statement together. A question that fails does not fail the others.
+    pub async fn ask(&self, pairs: &[(&Scope, &Ask)], now: i64) -> Vec<Result<Vec<Answer>, AskError>> {
+        let time = Time { now, deadline: Instant::now() + ANSWER_TIME };
+        let windows: Vec<Result<Settled, AskError>> =
+            pairs.iter().map(|(scope, ask)| self.window(scope, ask, now)).collect();
+        let (metrics, rollups) = tokio::join!(self.metrics(pairs, &windows), self.rollups(pairs, &windows, now));
+        let known = pairs.iter().zip(windows).zip(metrics.iter().zip(&rollups));
+        let questions: Vec<_> = known
+            .map(|((pair, window), (metrics, rollups))| self.question(*pair, window, (metrics, rollups), time))
+            .collect();
+        let questions: Vec<Result<Question<'_>, AskError>> = stream::iter(questions).buffered(AT_ONCE).collect().await;
+        self.answer(questions, time).await
+    }
+
+    /// Compiles a question, if all that takes is known.
+    async fn question<'q>(
+        &self,
+        (scope, ask): (&'q Scope, &Ask),
+        window: Result<Settled, AskError>,
+        (metrics, rollups): (&'q Result<Metrics, AskError>, &'q Result<Rollups, AskError>),
+        time: Time,
+    ) -> Result<Question<'q>, AskError> {
+        let window = window?;
+        let metrics = metrics.as_ref().map_err(AskError::clone)?;
+        let rollups = rollups.as_ref().map_err(AskError::clone)?;
+        let formulas = formulas(&self.warehouse, &scope.account_id, metrics, &ask.queries, time).await?;
+        let asker = Asker { account_id: &scope.account_id, metrics, rollups };
+        Ok(Question { window, formulas, asker })
+    }
+
+    fn window(&self, scope: &Scope, ask: &Ask, now: i64) -> Result<Settled, AskError> {
+        let window = ask.window.clone().settle(ask.queries.len(), now, self.retention_days);
+        let mut window = window.map_err(AskError::Window)?;
+        window.filter = window.filter.and(&scope.filter);
+        Ok(window)
+    }
+
+    async fn answer(
+        &self,
+        questions: Vec<Result<Question<'_>, AskError>>,
+        time: Time,
+    ) -> Vec<Result<Vec<Answer>, AskError>> {
+        let mut answers = Vec::with_capacity(questions.len());
+        let mut groups: Vec<(Question<'_>, Vec<(usize, Asker<'_>)>)> = Vec::new();
+        for (index, question) in questions.into_iter().enumerate() {
+            answers.push(Ok(Vec::new()));
+            match question {
+                Err(error) => answers[index] = Err(error),
+                Ok(question) => {
+                    let asker = (index, question.asker);
+                    match groups.iter_mut().find(|(other, _)| other.is_like(&question)) {
+                        Some((_, askers)) => askers.push(asker),
+                        None => groups.push((question, vec![asker])),
+                    }
+                }
+            }
+        }
+        for (Question { window, formulas, .. }, members) in groups {
+            let askers: Vec<Asker<'_>> = members.iter().map(|(_, asker)| *asker).collect();
+            let found = answer_all(&self.warehouse, time, &askers, &formulas, &window).await;
+            members.into_iter().zip(found).for_each(|((index, _), answer)| answers[index] = answer);
+        }
+        answers
+    }
+
+    /// The metrics of the account of each question. The table is not read for built-in metrics whose rollups have all that is asked
+    /// for, and once for all questions of an account.
+    async fn metrics(
+        &self,
+        pairs: &[(&Scope, &Ask)],
+        windows: &[Result<Settled, AskError>],
+    ) -> Vec<Result<Metrics, AskError>> {
+        let built_in = Metrics::new(Vec::new());
+        let suffices = |ask: &Ask, window: &Settled| {
+            let paths = || window.group_by.iter().map(String::as_str).chain(window.filter.paths());
+            let suffices = |query: &Query| matches!(query, Query::Metric(id) if built_in.suffice(id, paths()));
+            ask.queries.iter().all(suffices)
+        };
+        let questions = pairs.iter().zip(windows);
+        let needs_table =
+            questions.filter(|((_, ask), window)| window.as_ref().is_ok_and(|window| !suffices(ask, window)));
+        let accounts: BTreeSet<&str> = needs_table.map(|((scope, _), _)| &*scope.account_id).collect();
+        let lists: Vec<_> = accounts.iter().map(|account| self.table.list(account)).collect();
+        let lists: Vec<Result<_, TableError>> = stream::iter(lists).buffered(AT_ONCE).collect().await;
+        let lists: BTreeMap<&str, Result<_, TableError>> = accounts.into_iter().zip(lists).collect();
+        let of = |(scope, _): &(&Scope, &Ask)| match lists.get(&*scope.account_id) {
+            None => Ok(Metrics::new(Vec::new())),
+            Some(Ok(kept)) => Ok(Metrics::new(kept.metrics.clone())),
+            Some(Err(error)) => Err(AskError::from(error.clone())),
+        };
+        pairs.iter().map(of).collect()
+    }
+
+    /// What is known of the rollups of the account of each question, over the time of the question.
+    async fn rollups(
+        &self,
+        pairs: &[(&Scope, &Ask)],
+        windows: &[Result<Settled, AskError>],
+        now: i64,
+    ) -> Vec<Result<Rollups, AskError>> {
+        let mut groups: Vec<(Vec<Range>, Vec<usize>)> = Vec::new();
+        for (index, window) in windows.iter().enumerate() {
+            let Ok(window) = window else { continue };
+            let compared = window.compare.iter().map(|(_, buckets)| buckets.range);
+            let ranges: Vec<Range> = compared.chain([window.buckets.range]).collect();
+            match groups.iter_mut().find(|(others, _)| *others == ranges) {
+                Some((_, members)) => members.push(index),
+                None => groups.push((ranges, vec![index])),
+            }
+        }
+        let mut found: Vec<Result<Rollups, AskError>> = windows.iter().map(|_| Ok(Rollups::default())).collect();
+        for (ranges, members) in groups {
+            let accounts: BTreeSet<&str> = members.iter().map(|index| &*pairs[*index].0.account_id).collect();
+            let accounts: Vec<&str> = accounts.into_iter().collect();
+            let all = self.warehouse.rollups(&accounts, &ranges, now).await.map_err(AskError::from);
+            for index in members {
+                let place = accounts.binary_search(&&*pairs[index].0.account_id).unwrap_or(0);
+                found[index] = all.as_ref().map(|all| all[place].clone()).map_err(AskError::clone);
+            }
+        }
+        found
+    }
+}
+
+/// A question that has a meaning.
+struct Question<'a> {
+    window: Settled,
+    formulas: Vec<Formula>,
+    asker: Asker<'a>,
+}
+
+impl Question<'_> {
+    /// Whether it is the same question, of whichever account.
+    fn is_like(&self, other: &Self) -> bool {
+        self.window == other.window && self.formulas == other.formulas
+    }
+}
