@@ -6,6 +6,7 @@ mod plan;
 mod query;
 mod read;
 mod rollup;
+mod select;
 mod shape;
 mod states;
 mod survey;
