@@ -87,6 +87,8 @@ struct Shared {
     is_refusing: AtomicBool,
     /// Counted requests are passed on after so many milliseconds.
     delay: AtomicU64,
+    /// Counted requests so far.
+    counted: AtomicU64,
 }
 
 impl Shared {
@@ -129,11 +131,18 @@ impl FaultProxy {
             armed: Mutex::default(),
             is_refusing: AtomicBool::new(false),
             delay: AtomicU64::new(0),
+            counted: AtomicU64::new(0),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
         let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Ok(Self { url, shared, task })
+    }
+
+    /// How many counted requests have come.
+    #[must_use]
+    pub fn counted(&self) -> u64 {
+        self.shared.counted.load(Ordering::Relaxed)
     }
 
     /// Whether counted requests are refused from now on, as too many.
@@ -180,13 +189,17 @@ async fn pass(shared: &Shared, request: Request<Incoming>) -> Result<Response<Fu
     // Written anew below, for the body as it is passed on.
     parts.headers.remove(TRANSFER_ENCODING);
     parts.headers.remove(CONTENT_LENGTH);
-    if shared.is_refusing.load(Ordering::Relaxed) && (shared.counts)(&parts) {
+    let counts = (shared.counts)(&parts);
+    if counts {
+        shared.counted.fetch_add(1, Ordering::Relaxed);
+    }
+    if counts && shared.is_refusing.load(Ordering::Relaxed) {
         let refusal = r#"{"message":"Rate exceeded"}"#;
         let answer = Response::builder().status(429).header("x-amzn-errortype", "LimitExceededException");
         return Ok(answer.body(Full::new(Bytes::from(refusal)))?);
     }
     let delay = shared.delay.load(Ordering::Relaxed);
-    if delay > 0 && (shared.counts)(&parts) {
+    if counts && delay > 0 {
         tokio::time::sleep(Duration::from_millis(delay)).await;
     }
     let Some(halt) = shared.halt(&parts) else {
