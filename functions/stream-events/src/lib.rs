@@ -105,7 +105,7 @@ const KNOWN: usize = 1_000_000;
 impl App {
     /// Reads `CONNECTIONS_TABLE`, `LIVE_QUEUE_URL`, `STREAM_INTERVAL_MS` (between two frames), `STREAM_BUFFER_SIZE` (events that wait
     /// for one at most), and the keys of
-    /// [`Metrics::from_lookup`], [`aws::sdk_config`] and [`Sockets::from_lookup`].
+    /// [`Answers::from_lookup`], [`aws::sdk_config`] and [`Sockets::from_lookup`].
     ///
     /// # Errors
     /// Names the key that is missing or wrong.
