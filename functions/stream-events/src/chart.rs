@@ -120,13 +120,13 @@ mod tests {
 
     use super::*;
 
-    /// An answer of one series that adds up.
     fn head(seq: i64) -> Head {
         let mut head = Head::new(0);
         head.seq = seq;
         head
     }
 
+    /// An answer of one series whose total is the sum of its points.
     fn answer(values: &[(i64, f64)], campaign: &str) -> Answer {
         let series = Series {
             key: Key::Group(vec![Some(campaign.to_owned())]),

@@ -21,6 +21,9 @@ use crate::{
 /// Accounts whose metrics are read, and questions whose formulas are compiled, at the same time.
 const AT_ONCE: usize = 16;
 
+/// Groups of questions that are answered at the same time, so that one that takes long holds up only some of the others.
+const GROUPS_AT_ONCE: usize = 4;
+
 /// What a question may take in all, from what is known of the account to the last number: the gateway waits for 29 s.
 const ANSWER_TIME: Duration = Duration::from_secs(25);
 
@@ -149,9 +152,17 @@ impl Answers {
                 }
             }
         }
-        for (Question { window, formulas, .. }, members) in groups {
-            let askers: Vec<Asker<'_>> = members.iter().map(|(_, asker)| *asker).collect();
-            let found = answer_all(&self.warehouse, time, &askers, &formulas, &window).await;
+        let askers: Vec<Vec<Asker<'_>>> =
+            groups.iter().map(|(_, members)| members.iter().map(|(_, asker)| *asker).collect()).collect();
+        let found: Vec<_> = groups
+            .iter()
+            .zip(&askers)
+            .map(|((Question { window, formulas, .. }, _), askers)| {
+                answer_all(&self.warehouse, time, askers, formulas, window)
+            })
+            .collect();
+        let found: Vec<_> = stream::iter(found).buffered(GROUPS_AT_ONCE).collect().await;
+        for ((_, members), found) in groups.into_iter().zip(found) {
             members.into_iter().zip(found).for_each(|((index, _), answer)| answers[index] = answer);
         }
         answers

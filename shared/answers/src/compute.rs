@@ -113,10 +113,6 @@ fn only<T>(mut each: Each<T>) -> Result<T, AskError> {
     each.pop().unwrap_or_else(|| Err(AskError::Broken("an account has no answer".to_owned())))
 }
 
-fn not_cut(told: Told) -> Result<Told, AskError> {
-    if told.is_cut { Err(AskError::too_many_groups(MOST_GROUPS)) } else { Ok(told) }
-}
-
 #[derive(Clone, Copy)]
 struct Computation<'a> {
     warehouse: &'a EventWarehouse,
@@ -213,27 +209,43 @@ impl Computation<'_> {
         now.into_iter().zip(before).map(found).collect()
     }
 
-    /// Split into groups. Each account has its own, which it is asked about by itself.
+    /// Split into groups. Each account has its own.
     async fn by_group(&self, formulas: &[&Formula], compiled: &[Compiled], measures: &Measures) -> Each<Vec<Found>> {
-        let groups = self.groups(measures).await.into_iter();
-        let each: Vec<_> = groups
+        let Query { buckets, interval, .. } = self.query;
+        let whole = Buckets::whole(buckets.range);
+        // Everything, if it is as easy to have as the totals; else the totals.
+        let is_whole = interval.is_none() || buckets.starts.len() <= AT_ONCE_BUCKETS;
+        let told = match (is_whole, interval) {
+            (true, Some(_)) => self.tell(measures, buckets, None, true, Some(AT_ONCE_CELLS)).await,
+            _ => self.group_totals(measures, &whole).await,
+        };
+        let each: Vec<_> = told
+            .into_iter()
             .enumerate()
-            .map(|(index, groups)| {
+            .map(|(index, told)| {
                 let alone = Self { askers: &self.askers[index..=index], ..*self };
-                alone.by_group_of_one(formulas, compiled, groups)
+                alone.by_group_of_one(formulas, compiled, told, is_whole)
             })
             .collect();
         stream::iter(each).buffered(AT_ONCE_ACCOUNTS).collect().await
     }
 
-    /// Of one account, of which it is known what there is by group, or only the totals of the groups.
+    /// Of one account, of which everything or only the totals of the groups have been asked for.
     async fn by_group_of_one(
         self,
         formulas: &[&Formula],
         compiled: &[Compiled],
-        groups: Result<(Told, bool), AskError>,
+        told: Result<Told, AskError>,
+        is_whole: bool,
     ) -> Result<Vec<Found>, AskError> {
-        let (told, is_whole) = groups?;
+        let (mut told, mut is_whole) = (told?, is_whole);
+        if told.is_cut && self.query.interval.is_some() && is_whole {
+            let whole = Buckets::whole(self.query.buckets.range);
+            (told, is_whole) = (only(self.group_totals(&self.compile(formulas).1, &whole).await)?, false);
+        }
+        if told.is_cut {
+            return Err(AskError::too_many_groups(MOST_GROUPS));
+        }
         let mut all = Vec::with_capacity(formulas.len());
         for (formula, compiled) in formulas.iter().zip(compiled) {
             let own = told.cells.iter().filter(|cell| compiled.reads(cell.measure));
@@ -261,24 +273,8 @@ impl Computation<'_> {
         Ok(all)
     }
 
-    /// What there is by group: everything, if it is as easy to have as the totals; else the totals.
-    async fn groups(&self, measures: &Measures) -> Each<(Told, bool)> {
-        let Query { buckets, interval, .. } = self.query;
-        let most_groups = MOST_GROUPS * measures.all.len();
-        let by_bucket = interval.is_some();
-        let all: Each<Told> = if !by_bucket {
-            self.tell(measures, buckets, None, false, Some(most_groups)).await
-        } else if buckets.starts.len() <= AT_ONCE_BUCKETS {
-            self.tell(measures, buckets, None, true, Some(AT_ONCE_CELLS)).await
-        } else {
-            Vec::new()
-        };
-        if !all.is_empty() && (!by_bucket || !all.iter().flatten().any(|told| told.is_cut)) {
-            return all.into_iter().map(|told| told.and_then(not_cut).map(|told| (told, true))).collect();
-        }
-        let whole = Buckets::whole(buckets.range);
-        let totals = self.tell(measures, &whole, None, false, Some(most_groups)).await;
-        totals.into_iter().map(|told| told.and_then(not_cut).map(|told| (told, false))).collect()
+    async fn group_totals(&self, measures: &Measures, whole: &Buckets) -> Each<Told> {
+        self.tell(measures, whole, None, false, Some(MOST_GROUPS * measures.all.len())).await
     }
 
     async fn before(&self, measures: &Measures, only: Option<&[Key]>) -> Each<Before<'_>> {

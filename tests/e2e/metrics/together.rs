@@ -1,14 +1,25 @@
 //! Questions of several accounts at once.
 
+use std::time::Duration;
+
 use analytics_answers::{Answer, Answers, Ask, AskError, Query, Scope, Source};
-use analytics_domain::metric::{QueryDraft, parse_filter};
+use analytics_domain::metric::{
+    Filter, Measure, Of, QueryDraft,
+    buckets::{Buckets, Range},
+    parse_filter,
+};
 use analytics_platform::{aws, config::environment, now_millis};
+use analytics_warehouse::{
+    EventWarehouse,
+    metric::{Asked, Rollups, Tenant},
+};
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use tests::{
     proxy::FaultProxy,
     stack::{Account, Stack},
 };
+use tokio::time::Instant;
 
 use super::until_rolled_up;
 
@@ -116,5 +127,31 @@ async fn questions_of_one_shape_are_one_statement_and_have_the_answers_of_each_a
         let refused = found[1].as_ref().err().context("there is no such metric")?;
         ensure!(matches!(refused, AskError::Queries(_)), "{refused:?}");
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_account_in_a_statement_of_several_cuts_its_own_answer_only() -> Result<()> {
+    let stack = Stack::shared().await;
+    let (small, large) = (account(&stack, 1).await?, account(&stack, 5).await?);
+    let measures = [Measure { event_name: "member_joined".to_owned(), filter: Filter::EVERYTHING, of: Of::Events }];
+    let now = now_millis();
+    let buckets = Buckets::whole(Range { from: now - 24 * HOUR, to: now });
+    let (kept, rollups, by_sender) = ([Vec::new()], Rollups::default(), ["senderId".to_owned()]);
+    let tenants = [&small, &large].map(|account| Tenant { account_id: &account.id, kept: &kept, rollups: &rollups });
+    let asked = Asked {
+        measures: &measures,
+        buckets: &buckets,
+        group_by: &by_sender,
+        filter: &Filter::EVERYTHING,
+        only: None,
+        by_bucket: false,
+        most: Some(3),
+        deadline: Instant::now() + Duration::from_secs(20),
+    };
+    let found = EventWarehouse::to_read(&environment)?.measure(&tenants, &asked).await;
+    let found: Vec<(bool, usize)> =
+        found.into_iter().map(|told| told.map(|told| (told.is_cut, told.cells.len()))).collect::<Result<_, _>>()?;
+    assert_eq!(found, [(false, 1), (true, 4)], "one cell more than wanted shows that there are more");
     Ok(())
 }

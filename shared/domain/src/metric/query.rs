@@ -173,12 +173,16 @@ impl Window {
         let range = Range { from: range.from.max(kept_from).min(range.to - 1), to: range.to };
         let cut = |range: Range| match interval {
             None => Ok(Buckets::whole(range)),
-            Some(interval) => Buckets::cut(range, interval, &zone),
+            Some(interval) => {
+                Buckets::cut(range, interval, &zone).map_err(|_| too_many(interval, range, buckets::MOST))
+            }
         };
         let groups = if group_by.is_empty() { 1 } else { ranking.limit + 1 };
         let shown = groups * formulas.max(1) * if compare.is_some() { 2 } else { 1 };
-        let buckets = cut(range).map_err(|_| too_many(interval, range, buckets::MOST))?;
-        if buckets.starts.len() * shown > MOST_POINTS {
+        let buckets = cut(range)?;
+        if let Some(interval) = interval
+            && buckets.starts.len() * shown > MOST_POINTS
+        {
             return Err(too_many(interval, range, MOST_POINTS / shown));
         }
         let other = compare.and_then(|compare| Some((compare, compare.of(range, period.as_deref(), &zone)?)));
@@ -190,8 +194,7 @@ impl Window {
     }
 }
 
-fn too_many(interval: Option<Interval>, range: Range, most: usize) -> Vec<ParameterError> {
-    let interval = interval.unwrap_or(Interval::Year);
+fn too_many(interval: Interval, range: Range, most: usize) -> Vec<ParameterError> {
     let reaches = |interval: Interval| interval.typical().saturating_mul(i64::try_from(most).unwrap_or(i64::MAX));
     let mut fitting = interval.coarser();
     while reaches(fitting) < range.length() && fitting != Interval::Year {

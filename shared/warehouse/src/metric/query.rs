@@ -8,6 +8,7 @@ use analytics_domain::metric::{
     cover,
 };
 use clickhouse::Row;
+use futures_util::stream::{self, StreamExt as _};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
@@ -18,8 +19,14 @@ use super::{
 };
 use crate::{EventWarehouse, WarehouseError};
 
-/// Accounts that one statement asks about.
+/// Accounts that one statement asks about, at most.
 const ACCOUNTS: usize = 200;
+
+/// Measures and buckets that one statement gives of all its accounts, at most; those of one account are given whatever their number.
+const CELLS: usize = 500_000;
+
+/// Statements that run at the same time, so that one that takes long holds up only some of the others.
+const STATEMENTS: usize = 4;
 
 /// Measures over time.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +41,7 @@ pub struct Asked<'q> {
     pub only: Option<&'q [Key]>,
     /// Whether buckets are wanted, or totals only.
     pub by_bucket: bool,
-    /// Cells that are worth having.
+    /// Cells that are worth having, of all accounts of a statement.
     pub most: Option<usize>,
     /// When the time of the whole question is up, of which this may be a part.
     pub deadline: Instant,
@@ -104,38 +111,52 @@ impl EventWarehouse {
     /// events take one statement together. If that is too much for one statement, each takes one by itself, so that a large account
     /// does not fail the others.
     pub async fn measure(&self, tenants: &[Tenant<'_>], asked: &Asked<'_>) -> Vec<Result<Told, WarehouseError>> {
-        let mut groups: Vec<(Vec<Part<'_>>, Vec<usize>)> = Vec::new();
+        let cells = asked.measures.len().max(1) * if asked.by_bucket { asked.buckets.starts.len() + 1 } else { 1 };
+        let most = (CELLS / cells).clamp(1, ACCOUNTS);
+        let mut groups: Vec<Group<'_>> = Vec::new();
         for (index, tenant) in tenants.iter().enumerate() {
             let parts = asked.parts(tenant);
-            let is_other = |member: &usize| tenants[*member].account_id != tenant.account_id;
-            let fits = |(others, members): &&mut (Vec<Part<'_>>, Vec<usize>)| {
-                members.len() < ACCOUNTS && *others == parts && members.iter().all(is_other)
+            let fits = |group: &&mut Group<'_>| {
+                group.members.len() < most
+                    && group.parts == parts
+                    && group.members.iter().all(|(_, account)| *account != tenant.account_id)
             };
             match groups.iter_mut().find(fits) {
-                Some((_, members)) => members.push(index),
-                None => groups.push((parts, vec![index])),
+                Some(group) => group.members.push((index, tenant.account_id)),
+                None => groups.push(Group { parts, members: vec![(index, tenant.account_id)] }),
             }
         }
-        let mut found: Vec<(usize, Result<Told, WarehouseError>)> = Vec::with_capacity(tenants.len());
-        for (parts, members) in groups {
-            let accounts: Vec<&str> = members.iter().map(|index| tenants[*index].account_id).collect();
-            match self.measure_together(&accounts, &parts, asked).await {
-                Ok(all) => found.extend(members.into_iter().zip(all.into_iter().map(Ok))),
-                Err(error) if members.len() == 1 || error.concerns_others() => {
-                    found.extend(members.into_iter().map(|index| (index, Err(error.clone()))));
-                }
-                Err(_) => {
-                    for (index, account) in members.into_iter().zip(accounts) {
-                        match self.measure_together(&[account], &parts, asked).await {
-                            Ok(one) => found.extend(one.into_iter().map(|told| (index, Ok(told)))),
-                            Err(error) => found.push((index, Err(error))),
-                        }
-                    }
-                }
-            }
-        }
+        let groups: Vec<_> = groups.iter().map(|group| self.measure_group(group, asked)).collect();
+        let found: Vec<Vec<_>> = stream::iter(groups).buffer_unordered(STATEMENTS).collect().await;
+        let mut found: Vec<(usize, Result<Told, WarehouseError>)> = found.into_iter().flatten().collect();
         found.sort_by_key(|(index, _)| *index);
         found.into_iter().map(|(_, told)| told).collect()
+    }
+
+    /// The answers of a group, each with the index of its account.
+    async fn measure_group(&self, group: &Group<'_>, asked: &Asked<'_>) -> Vec<(usize, Result<Told, WarehouseError>)> {
+        let Group { parts, members } = group;
+        let accounts: Vec<&str> = members.iter().map(|(_, account)| *account).collect();
+        let indexes = members.iter().map(|(index, _)| *index);
+        let is_alone = members.len() == 1;
+        match self.measure_together(&accounts, parts, asked).await {
+            Ok(all) if is_alone || all.iter().all(|told| !told.is_cut) => {
+                indexes.zip(all.into_iter().map(Ok)).collect()
+            }
+            Err(error) if is_alone || error.concerns_others() => {
+                indexes.map(|index| (index, Err(error.clone()))).collect()
+            }
+            _ => {
+                let mut found = Vec::with_capacity(members.len());
+                for (index, account) in members {
+                    match self.measure_together(&[account], parts, asked).await {
+                        Ok(one) => found.extend(one.into_iter().map(|told| (*index, Ok(told)))),
+                        Err(error) => found.push((*index, Err(error))),
+                    }
+                }
+                found
+            }
+        }
     }
 
     async fn measure_together(
@@ -152,7 +173,7 @@ impl EventWarehouse {
             (false, false) => Source::Both,
         };
         let adds_up = asked.measures.iter().all(|measure| measure.of.adds_up());
-        let most = asked.most.map_or(usize::MAX, |most| most.saturating_mul(accounts.len()));
+        let most = asked.most.unwrap_or(usize::MAX);
         if !adds_up {
             let parts: Vec<&Part<'_>> = rolled.into_iter().chain(raw).collect();
             let found = self.cells(accounts, asked, &parts, asked.by_bucket).await?;
@@ -213,6 +234,12 @@ fn sums(cells: impl Iterator<Item = Cell>) -> Vec<Cell> {
     }
     let cell = |((measure, key, bucket), state)| Cell { measure, key, bucket, state };
     sums.into_iter().map(cell).collect()
+}
+
+/// Accounts whose answers are read of the same, each with its index among the tenants.
+struct Group<'q> {
+    parts: Vec<Part<'q>>,
+    members: Vec<(usize, &'q str)>,
 }
 
 /// Measures that are read together, each with its place among those asked for.
