@@ -21,7 +21,7 @@ TTL ?= 30d
 program := $(or $(CARGO_TARGET_DIR),target)/debug/stack
 stack := cargo build $(if $(wildcard $(program)),--quiet) --bin stack && $(program)
 
-.PHONY: dev up down token env web watch invoke migrate package redrive test check bench
+.PHONY: dev up down token env web watch invoke trace migrate package redrive test check bench
 
 dev: ## everything, with demo data, until Ctrl-C
 	@$(stack) dev
@@ -46,6 +46,9 @@ watch: ## rebuild and serve functions on every change, against the running stack
 
 invoke: ## hand a function its sample of events/ while `make watch` runs: make invoke NAME=track-event
 	@$(stack) invoke $(NAME)
+
+trace: ## follow a request through the functions, by the x-request-id of its answer: make trace ID=5f3c…
+	@$(stack) trace $(ID)
 
 migrate: ## bring the ClickHouse at CLICKHOUSE_URL to the state that the functions expect
 	@cargo run --quiet -p clickhouse-migrations

@@ -41,9 +41,7 @@ struct ClickHouse {
 
 impl ClickHouse {
     fn of(stack: &Stack) -> Result<Self> {
-        // <state>/keys/signing.pem
-        let key = PathBuf::from(stack.setting("SIGNING_KEY"));
-        let state = key.ancestors().nth(2).context("the stack has a folder")?.to_owned();
+        let state = stack.folder()?;
         let url = stack.setting("CLICKHOUSE_URL");
         let port = url.rsplit(':').next().and_then(|port| port.trim_end_matches('/').parse().ok());
         Ok(Self { state, port: port.context("the address has a port")?, url })

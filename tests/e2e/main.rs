@@ -19,3 +19,4 @@ mod recorded;
 mod samples;
 mod search;
 mod security;
+mod traces;

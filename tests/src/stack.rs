@@ -55,6 +55,16 @@ impl Stack {
         environment.required(key).expect("the stack's settings are in the environment: run `make test`")
     }
 
+    /// Where the stack keeps its state and its logs.
+    ///
+    /// # Errors
+    /// If its settings are not those of a local stack.
+    pub fn folder(&self) -> Result<PathBuf> {
+        // <folder>/keys/signing.pem
+        let key = PathBuf::from(self.setting("SIGNING_KEY"));
+        Ok(key.ancestors().nth(2).context("the stack has a folder")?.to_owned())
+    }
+
     /// An account that no other test uses.
     #[must_use]
     pub fn account(&self, name: &str) -> Account<'_> {

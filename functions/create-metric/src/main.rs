@@ -1,12 +1,10 @@
 //! Wiring of `create-metric`.
 
+use analytics_domain::access::Operation;
 use analytics_metrics::App;
-use analytics_platform::{config::environment, telemetry};
-use lambda_http::Error;
+use analytics_runtime::{Error, http};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    telemetry::start(&environment);
-    let app = App::from_lookup(&environment)?;
-    analytics_http::serve(|request| create_metric::handle(&app, request)).await
+    http(Operation::CreateMetric, App::from_lookup, create_metric::handle).await
 }

@@ -1,18 +1,16 @@
 //! `DELETE /api/metrics/{id}`: a metric goes.
 
-use analytics_domain::access::Operation;
-use analytics_http::{ApiError, Incoming, Reply, no_content};
+use analytics_http::{ApiError, Reply, no_content};
 use analytics_metrics::{App, remove};
-use lambda_http::Request;
+use analytics_runtime::Call;
 
 /// Deletes a metric, of the version in `If-Match` if there is one, that no other metric uses.
 ///
 /// # Errors
-/// If the request may not, there is no such metric, it is in use or of another version, or the table does not answer.
-pub async fn handle(app: &App, request: Request) -> Result<Reply, ApiError> {
-    let principal = app.verifier.authorize(&request, Operation::DeleteMetric, (app.now)()).await?;
-    let incoming = Incoming::new(&request);
+/// If there is no such metric, it is in use or of another version, or the table does not answer.
+pub async fn handle(app: &App, call: Call) -> Result<Reply, ApiError> {
+    let incoming = call.incoming();
     let (id, version) = (incoming.path_parameter("id")?, incoming.if_match()?);
-    remove(app, &principal.account_id, &id, version).await?;
+    remove(app, call.account_id(), &id, version).await?;
     Ok(no_content())
 }

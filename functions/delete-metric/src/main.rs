@@ -1,12 +1,10 @@
 //! Wiring of `delete-metric`.
 
+use analytics_domain::access::Operation;
 use analytics_metrics::App;
-use analytics_platform::{config::environment, telemetry};
-use lambda_http::Error;
+use analytics_runtime::{Error, http};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    telemetry::start(&environment);
-    let app = App::to_read(&environment)?;
-    analytics_http::serve(|request| delete_metric::handle(&app, request)).await
+    http(Operation::DeleteMetric, App::to_read, delete_metric::handle).await
 }

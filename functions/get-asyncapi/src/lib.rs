@@ -2,6 +2,7 @@
 
 use analytics_http::{ApiError, Reply, json_bytes};
 use http::{HeaderValue, StatusCode, header};
+use lambda_http::Request;
 
 const DOCUMENT: &str = include_str!("asyncapi.json");
 
@@ -9,7 +10,7 @@ const DOCUMENT: &str = include_str!("asyncapi.json");
 ///
 /// # Errors
 /// Never.
-pub fn handle() -> Result<Reply, ApiError> {
+pub async fn handle(_: &(), _: Request) -> Result<Reply, ApiError> {
     let mut reply = json_bytes(StatusCode::OK, DOCUMENT.to_owned());
     reply.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
     Ok(reply)

@@ -1,12 +1,10 @@
 //! Wiring of `get-dashboard`.
 
-use analytics_platform::{config::environment, telemetry};
-use get_dashboard::{App, handle};
-use lambda_http::Error;
+use analytics_domain::access::Operation;
+use analytics_runtime::{Error, public_http};
+use get_dashboard::App;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    telemetry::start(&environment);
-    let app = App::from_lookup(&environment)?;
-    analytics_http::serve(|request| std::future::ready(handle(&app, &request))).await
+    public_http(Operation::GetDashboard, App::from_lookup, get_dashboard::handle).await
 }

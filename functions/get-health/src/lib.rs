@@ -15,6 +15,7 @@ use analytics_platform::{
 };
 use analytics_warehouse::EventWarehouse;
 use http::{HeaderValue, StatusCode, header};
+use lambda_http::Request;
 use serde::Serialize;
 
 /// Longer than this is down.
@@ -67,7 +68,7 @@ impl App {
 ///
 /// # Errors
 /// If the answer does not serialise, which is our mistake.
-pub async fn handle(app: &App) -> Result<Reply, ApiError> {
+pub async fn handle(app: &App, _: Request) -> Result<Reply, ApiError> {
     let (clickhouse, sqs, dynamodb) = tokio::join!(
         ask("clickhouse", app.warehouse.ping()),
         ask("sqs", app.queue.waiting()),

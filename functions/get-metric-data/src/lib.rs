@@ -1,10 +1,10 @@
 //! `GET /api/metrics/{id}/data`: a metric's numbers over time.
 
-use analytics_answers::{Ask, Query, Scope};
-use analytics_domain::{access::Operation, metric::QueryDraft, search::ParameterError};
-use analytics_http::{ApiError, Incoming, Reply, csv as csv_reply, json};
-use analytics_metrics::{AnswerOut, QuestionApp, csv, refused};
-use lambda_http::Request;
+use analytics_answers::{Answers, Ask, Query, Scope};
+use analytics_domain::{metric::QueryDraft, search::ParameterError};
+use analytics_http::{ApiError, Reply, csv as csv_reply, json};
+use analytics_metrics::{AnswerOut, csv, refused};
+use analytics_runtime::Call;
 
 /// How the answer is written.
 enum Format {
@@ -15,16 +15,14 @@ enum Format {
 /// Answers for a stored or built-in metric.
 ///
 /// # Errors
-/// If the request may not or makes no sense, there is no such metric, or a store does not answer.
-pub async fn handle(app: &QuestionApp, request: Request) -> Result<Reply, ApiError> {
-    let now = (app.now)();
-    let principal = app.verifier.authorize(&request, Operation::GetMetricData, now).await?;
-    let incoming = Incoming::new(&request);
+/// If the request makes no sense, there is no such metric, or a store does not answer.
+pub async fn handle(answers: &Answers, call: Call) -> Result<Reply, ApiError> {
+    let incoming = call.incoming();
     let id = incoming.path_parameter("id")?;
     let (draft, format) = read(&incoming.query()).map_err(ApiError::invalid_parameters)?;
-    let window = draft.read(now).map_err(ApiError::invalid_parameters)?;
+    let window = draft.read(call.now).map_err(ApiError::invalid_parameters)?;
     let ask = Ask { queries: vec![Query::Metric(id.clone())], window };
-    let answers = app.answers.ask_one(&Scope::account(&principal.account_id), &ask, now).await.map_err(refused)?;
+    let answers = answers.ask_one(&Scope::account(call.account_id()), &ask, call.now).await.map_err(refused)?;
     let answer = answers.first().ok_or_else(|| ApiError::internal("a query without an answer"))?;
     match format {
         Format::Json => json(&AnswerOut::from(answer)),

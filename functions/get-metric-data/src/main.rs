@@ -1,12 +1,10 @@
 //! Wiring of `get-metric-data`.
 
-use analytics_metrics::QuestionApp;
-use analytics_platform::{config::environment, telemetry};
-use lambda_http::Error;
+use analytics_answers::Answers;
+use analytics_domain::access::Operation;
+use analytics_runtime::{Error, http};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    telemetry::start(&environment);
-    let app = QuestionApp::from_lookup(&environment)?;
-    analytics_http::serve(|request| get_metric_data::handle(&app, request)).await
+    http(Operation::GetMetricData, Answers::from_lookup, get_metric_data::handle).await
 }

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use analytics_http::{ApiError, Reply, json_bytes, openapi};
 use http::{HeaderValue, StatusCode, header};
+use lambda_http::Request;
 
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| openapi::document().to_string());
 
@@ -11,7 +12,7 @@ static DOCUMENT: LazyLock<String> = LazyLock::new(|| openapi::document().to_stri
 ///
 /// # Errors
 /// Never.
-pub fn handle() -> Result<Reply, ApiError> {
+pub async fn handle(_: &(), _: Request) -> Result<Reply, ApiError> {
     let mut reply = json_bytes(StatusCode::OK, DOCUMENT.clone());
     reply.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
     Ok(reply)

@@ -1,10 +1,9 @@
 //! Wiring of `get-openapi`.
 
-use analytics_platform::{config::environment, telemetry};
-use lambda_http::Error;
+use analytics_domain::access::Operation;
+use analytics_runtime::{Error, public_http};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    telemetry::start(&environment);
-    analytics_http::serve(|_| async { get_openapi::handle() }).await
+    public_http(Operation::GetOpenapi, |_| Ok(()), get_openapi::handle).await
 }

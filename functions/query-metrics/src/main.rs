@@ -1,12 +1,10 @@
 //! Wiring of `query-metrics`.
 
-use analytics_metrics::QuestionApp;
-use analytics_platform::{config::environment, telemetry};
-use lambda_http::Error;
+use analytics_answers::Answers;
+use analytics_domain::access::Operation;
+use analytics_runtime::{Error, http};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    telemetry::start(&environment);
-    let app = QuestionApp::from_lookup(&environment)?;
-    analytics_http::serve(|request| query_metrics::handle(&app, request)).await
+    http(Operation::QueryMetrics, Answers::from_lookup, query_metrics::handle).await
 }

@@ -3,14 +3,12 @@
 use std::future::Future;
 
 use analytics_domain::{
-    access::Operation,
     search::{Query, RejectedSearch, Search},
     time,
 };
-use analytics_http::{ApiError, Incoming, Reply, Verifier, json};
-use analytics_platform::config::{ConfigError, Lookup};
+use analytics_http::{ApiError, Reply, json};
+use analytics_runtime::Call;
 use analytics_warehouse::{EventWarehouse, FoundEvent, FoundPage, FoundRejected, WarehouseError};
-use lambda_http::Request;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -46,28 +44,6 @@ impl Events for EventWarehouse {
         search: &RejectedSearch,
     ) -> Result<FoundPage<FoundRejected>, WarehouseError> {
         Self::search_rejected(self, account_id, search).await
-    }
-}
-
-/// What the function is made of.
-pub struct App<E> {
-    pub verifier: Verifier,
-    pub events: E,
-    /// Epoch milliseconds.
-    pub now: fn() -> i64,
-}
-
-impl App<EventWarehouse> {
-    /// Reads the keys of [`Verifier::from_lookup`] and [`EventWarehouse::to_read`].
-    ///
-    /// # Errors
-    /// Names the key that is missing or wrong.
-    pub fn from_lookup(lookup: &impl Lookup) -> Result<Self, ConfigError> {
-        Ok(Self {
-            verifier: Verifier::from_lookup(lookup)?,
-            events: EventWarehouse::to_read(lookup)?,
-            now: analytics_platform::now_millis,
-        })
     }
 }
 
@@ -137,20 +113,18 @@ struct RejectedOut {
 /// Finds events of the token's account.
 ///
 /// # Errors
-/// If the request may not, or asks for something senseless; or ClickHouse does not answer.
-pub async fn handle<E: Events>(app: &App<E>, request: Request) -> Result<Reply, ApiError> {
-    let now = (app.now)();
-    let principal = app.verifier.authorize(&request, Operation::SearchEvents, now).await?;
-    let parameters = Incoming::new(&request).query();
+/// If the request asks for something senseless; or ClickHouse does not answer.
+pub async fn handle<E: Events>(events: &E, call: Call) -> Result<Reply, ApiError> {
+    let parameters = call.incoming().query();
     let parameters = parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     match Query::parse(parameters).map_err(ApiError::invalid_parameters)? {
         Query::Accepted(search) => {
-            let found = app.events.search(&principal.account_id, &search, now).await.map_err(failure)?;
-            page(found, |found| event(&principal.account_id, found))
+            let found = events.search(call.account_id(), &search, call.now).await.map_err(failure)?;
+            page(found, |found| event(call.account_id(), found))
         }
         Query::Rejected(search) => {
-            let found = app.events.search_rejected(&principal.account_id, &search).await.map_err(failure)?;
-            page(found, |found| Ok(rejected(&principal.account_id, found)))
+            let found = events.search_rejected(call.account_id(), &search).await.map_err(failure)?;
+            page(found, |found| Ok(rejected(call.account_id(), found)))
         }
     }
 }
@@ -216,7 +190,7 @@ mod tests {
     use std::sync::{Mutex, PoisonError};
 
     use analytics_domain::access::Role;
-    use analytics_testkit::{NOW, body, request, verifier};
+    use analytics_testkit::{NOW, body, call};
     use http::StatusCode;
     use serde_json::json;
 
@@ -266,15 +240,11 @@ mod tests {
         }
     }
 
-    fn app(events: FakeEvents) -> App<FakeEvents> {
-        App { verifier: verifier(), events, now: || NOW }
-    }
-
     #[tokio::test]
     async fn the_sample_asks_for_the_tokens_account_and_gets_its_page() {
-        let app = app(FakeEvents::default());
-        let answer = handle(&app, request("search-events", Role::Viewer)).await.expect("answered");
-        let (account, search) = app.events.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(0);
+        let events = FakeEvents::default();
+        let answer = handle(&events, call("search-events", Role::Viewer)).await.expect("answered");
+        let (account, search) = events.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(0);
         assert_eq!((&*account, search.phrases), ("unit", vec!["水晶".to_owned()]));
         assert_eq!(search.filter.paths(), ["campaignId"]);
         assert_eq!(
@@ -288,8 +258,8 @@ mod tests {
 
     #[tokio::test]
     async fn says_nothing_of_what_is_inside_when_the_store_is_down() {
-        let app = app(FakeEvents { down: true, ..FakeEvents::default() });
-        let refused = handle(&app, request("search-events", Role::Viewer)).await.expect_err("refused");
+        let events = FakeEvents { down: true, ..FakeEvents::default() };
+        let refused = handle(&events, call("search-events", Role::Viewer)).await.expect_err("refused");
         assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
         let answer = refused.into_reply("r");
         assert!(!body(&answer).to_string().contains("10.0.0.7"));

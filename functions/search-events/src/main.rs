@@ -1,12 +1,10 @@
 //! Wiring of `search-events`.
 
-use analytics_platform::{config::environment, telemetry};
-use lambda_http::Error;
-use search_events::App;
+use analytics_domain::access::Operation;
+use analytics_runtime::{Error, http};
+use analytics_warehouse::EventWarehouse;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    telemetry::start(&environment);
-    let app = App::from_lookup(&environment)?;
-    analytics_http::serve(|request| search_events::handle(&app, request)).await
+    http(Operation::SearchEvents, EventWarehouse::to_read, search_events::handle).await
 }

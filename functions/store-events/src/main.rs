@@ -1,13 +1,9 @@
 //! Wiring of `store-events`.
 
-use analytics_messaging::SqsBatch;
-use analytics_platform::{config::environment, telemetry};
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use analytics_runtime::{Error, queue};
 use store_events::{App, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    telemetry::start(&environment);
-    let app = App::from_lookup(&environment)?;
-    run(service_fn(|event: LambdaEvent<SqsBatch>| async { Ok::<_, Error>(handle(&app, event.payload).await) })).await
+    queue("store-events", App::from_lookup, handle).await
 }

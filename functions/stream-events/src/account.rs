@@ -273,6 +273,14 @@ impl<'a> Account<'a> {
     pub async fn send_of(&mut self, stream: &str, parcels: Vec<Parcel>, events: u64) {
         let ids: Vec<String> = parcels.iter().map(|parcel| parcel.connection_id.clone()).collect();
         let unreached = self.send(parcels).await;
+        tracing::info!(
+            account.id = self.id,
+            stream,
+            events,
+            frames = ids.len() - unreached.len(),
+            dropped = unreached.len(),
+            "frames sent"
+        );
         let now = (self.app.now)();
         let mut memory = self.app.memory();
         for id in ids {

@@ -105,14 +105,14 @@ const KNOWN: usize = 1_000_000;
 impl App {
     /// Reads `CONNECTIONS_TABLE`, `LIVE_QUEUE_URL`, `STREAM_INTERVAL_MS` (between two frames), `STREAM_BUFFER_SIZE` (events that wait
     /// for one at most), and the keys of
-    /// [`Answers::from_lookup`], [`aws::sdk_config`] and [`Sockets::from_lookup`].
+    /// [`Answers::of_tables`], [`aws::sdk_config`] and [`Sockets::from_lookup`].
     ///
     /// # Errors
     /// Names the key that is missing or wrong.
     pub fn from_lookup(lookup: &impl Lookup) -> Result<Self, ConfigError> {
         let sdk = aws::sdk_config(lookup)?;
         let (tables, table) = (analytics_dynamo::client(&sdk), lookup.required("CONNECTIONS_TABLE")?);
-        let answers = Answers::from_lookup(tables.clone(), lookup)?;
+        let answers = Answers::of_tables(tables.clone(), lookup)?;
         Ok(Self {
             connections: ConnectionTable::new(tables.clone(), table.clone()),
             feeds: FeedTable::new(tables.clone(), table.clone()),

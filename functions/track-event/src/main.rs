@@ -1,12 +1,10 @@
 //! Wiring of `track-event`.
 
+use analytics_domain::access::Operation;
 use analytics_ingest::App;
-use analytics_platform::{config::environment, telemetry};
-use lambda_http::Error;
+use analytics_runtime::{Error, http};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    telemetry::start(&environment);
-    let app = App::from_lookup(&environment)?;
-    analytics_http::serve(|request| track_event::handle(&app, request)).await
+    http(Operation::TrackEvent, App::from_lookup, track_event::handle).await
 }

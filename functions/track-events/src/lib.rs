@@ -4,9 +4,9 @@ use analytics_domain::{
     access::Operation,
     event::{BodyError, Drafts, parse_batch, parse_lines},
 };
-use analytics_http::{ApiError, FieldError, Incoming, LISTED_ERRORS, MediaType, Reply, accepted};
+use analytics_http::{ApiError, FieldError, LISTED_ERRORS, MediaType, Reply, accepted};
 use analytics_ingest::{Answers, App, SealedQueue, Taken};
-use lambda_http::Request;
+use analytics_runtime::Call;
 use serde::Serialize;
 
 /// The verdict on a batch: every event that is named neither in `errors` nor in `rejected_indexes` was accepted.
@@ -46,9 +46,9 @@ type Parse = fn(&[u8]) -> Result<Drafts<'_>, BodyError>;
 /// Takes a batch of events.
 ///
 /// # Errors
-/// If the request may not, cannot be read or holds no good event; or the queue is down.
-pub async fn handle<Q: SealedQueue, A: Answers>(app: &App<Q, A>, request: Request) -> Result<Reply, ApiError> {
-    let parse: Parse = match Incoming::new(&request).media_type()? {
+/// If the request cannot be read or holds no good event; or the queue is down.
+pub async fn handle<Q: SealedQueue, A: Answers>(app: &App<Q, A>, call: Call) -> Result<Reply, ApiError> {
+    let parse: Parse = match call.incoming().media_type()? {
         MediaType::Json => parse_batch,
         MediaType::Lines => parse_lines,
     };
@@ -60,7 +60,7 @@ pub async fn handle<Q: SealedQueue, A: Answers>(app: &App<Q, A>, request: Reques
             Err(ApiError::invalid("none of the events was accepted: see errors", errors))
         }
     };
-    analytics_ingest::handle(app, &request, Operation::TrackEvents, parse, answer).await
+    analytics_ingest::handle(app, &call, Operation::TrackEvents, parse, answer).await
 }
 
 #[cfg(test)]

@@ -1,12 +1,10 @@
 //! Wiring of `track-events`.
 
+use analytics_domain::access::Operation;
 use analytics_ingest::App;
-use analytics_platform::{config::environment, telemetry};
-use lambda_http::Error;
+use analytics_runtime::{Error, http};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    telemetry::start(&environment);
-    let app = App::from_lookup(&environment)?;
-    analytics_http::serve(|request| track_events::handle(&app, request)).await
+    http(Operation::TrackEvents, App::from_lookup, track_events::handle).await
 }

@@ -6,7 +6,7 @@ use analytics_domain::{
     access::Role,
     idempotency::{Answer, Start},
 };
-use analytics_testkit::{FakeAnswers, app, body, request};
+use analytics_testkit::{FakeAnswers, app, body, call};
 use http::{HeaderValue, StatusCode};
 use lambda_http::Body;
 use serde_json::json;
@@ -16,16 +16,16 @@ use super::*;
 mod bad;
 mod schema;
 
-fn with_key() -> Request {
-    let mut request = request("track-events", Role::Ingest);
-    request.headers_mut().insert("idempotency-key", HeaderValue::from_static("k"));
-    request
+fn with_key() -> Call {
+    let mut call = call("track-events", Role::Ingest);
+    call.request.headers_mut().insert("idempotency-key", HeaderValue::from_static("k"));
+    call
 }
 
 #[tokio::test]
 async fn the_sample_is_accepted_but_for_its_bad_event() {
     let app = app();
-    let answer = handle(&app, request("track-events", Role::Ingest)).await.expect("accepted");
+    let answer = handle(&app, call("track-events", Role::Ingest)).await.expect("accepted");
     assert_eq!(answer.status(), StatusCode::ACCEPTED);
     assert_eq!(
         body(&answer),
@@ -60,8 +60,8 @@ async fn the_same_key_makes_the_same_events_and_its_answer_is_noted() {
 #[tokio::test]
 async fn without_a_key_the_same_body_makes_other_events() {
     let (first, second) = (app(), app());
-    handle(&first, request("track-events", Role::Ingest)).await.expect("accepted");
-    handle(&second, request("track-events", Role::Ingest)).await.expect("accepted");
+    handle(&first, call("track-events", Role::Ingest)).await.expect("accepted");
+    handle(&second, call("track-events", Role::Ingest)).await.expect("accepted");
     assert_ne!(first.queue.events(), second.queue.events());
 }
 

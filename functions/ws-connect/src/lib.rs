@@ -1,17 +1,18 @@
 //! `$connect`: a client comes with a token, in the query parameter `token` or as a subprotocol, and perhaps with streams.
 
 use analytics_domain::live::{CONNECTIONS, Connection, Followed, LiveMessage, STREAMS, Stream, Subscription};
-use analytics_live::{Answer, App, Refused, SocketEvent, may_follow};
+use analytics_live::{App, Refused, may_follow};
+use analytics_runtime::{SocketAnswer, SocketEvent};
 
 /// The subprotocol that we speak. Beside it a browser, which cannot send headers, can offer `bearer.` and a token.
 const PROTOCOL: &str = "analytics";
 const TOKEN_PREFIX: &str = "bearer.";
 
 /// Lets a client in, or says why not.
-pub async fn handle(app: &App, event: SocketEvent) -> Answer {
+pub async fn handle(app: &App, event: SocketEvent) -> SocketAnswer {
     match connect(app, &event).await {
         Ok(()) => {
-            let mut answer = Answer::new(200);
+            let mut answer = SocketAnswer::new(200);
             if offered(&event).any(|protocol| protocol == PROTOCOL) {
                 answer.headers.insert("Sec-WebSocket-Protocol", PROTOCOL.to_owned());
             }
@@ -27,7 +28,7 @@ pub async fn handle(app: &App, event: SocketEvent) -> Answer {
                 error.cause = cause,
                 "refused"
             );
-            Answer::new(refused.status)
+            SocketAnswer::new(refused.status)
         }
     }
 }

@@ -7,11 +7,12 @@ use analytics_domain::{
     time,
 };
 use analytics_dynamo::Added;
-use analytics_live::{Answer, App, Identity, Refused, SocketEvent, may_follow};
+use analytics_live::{App, Identity, Refused, may_follow};
+use analytics_runtime::{SocketAnswer, SocketEvent};
 use analytics_sockets::SocketError;
 
 /// Does what a client wants, or tells it why not.
-pub async fn handle(app: &App, event: SocketEvent) -> Answer {
+pub async fn handle(app: &App, event: SocketEvent) -> SocketAnswer {
     let id = &event.request_context.connection_id;
     let told = match act(app, id, &event.body).await {
         Ok(frames) => answer(app, id, &frames).await,
@@ -27,11 +28,11 @@ pub async fn handle(app: &App, event: SocketEvent) -> Answer {
         }
     };
     match told {
-        Ok(()) => Answer::new(200),
-        Err(SocketError::Gone) => Answer::new(200),
+        Ok(()) => SocketAnswer::new(200),
+        Err(SocketError::Gone) => SocketAnswer::new(200),
         Err(error) => {
             tracing::warn!(connection.id = id, error.cause = %error, "an answer could not be sent");
-            Answer::new(503)
+            SocketAnswer::new(503)
         }
     }
 }

@@ -24,6 +24,7 @@ mod redrive;
 mod run;
 mod steps;
 mod suite;
+mod trace;
 mod watch;
 mod web;
 
@@ -47,6 +48,7 @@ stack invoke     NAME: hand a function its sample of events/ while `stack watch`
 stack web        build the dashboard, which the function get-dashboard holds
 stack browser    install what tests of the dashboard take, and print the browser's path
 stack package    arm64|x86_64: build the functions as they are deployed, into target/lambda
+stack trace      ID: follow a request, by the x-request-id of its answer, through the functions' log
 stack env        print the settings of the running stack
 stack test       run every test against a fresh stack of their own
 stack check      format, lints, docs, licences, dependencies, template";
@@ -75,6 +77,10 @@ async fn run(arguments: &[String]) -> Result<ExitCode> {
         "invoke" => match options {
             [function] => invoke::invoke(&config, function)?,
             _ => bail!("say which function: stack invoke track-event"),
+        },
+        "trace" => match options {
+            [id] => println!("{}", trace::trace(&config.log("functions"), id)?),
+            _ => bail!("say which request: stack trace, and the x-request-id of its answer"),
         },
         "package" if matches!(options, [arch] if ["arm64", "x86_64"].contains(&&**arch)) => {
             package::package(&config, &options[0])?;

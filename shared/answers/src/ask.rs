@@ -7,7 +7,10 @@ use std::{
 
 use analytics_domain::metric::{Definition, Filter, Metrics, Window, buckets::Range};
 use analytics_dynamo::{MetricTable, TableError, Tables};
-use analytics_platform::config::{ConfigError, Lookup};
+use analytics_platform::{
+    aws,
+    config::{ConfigError, Lookup},
+};
 use analytics_warehouse::{EventWarehouse, metric::Rollups};
 use futures_util::stream::{self, StreamExt as _};
 use tokio::time::Instant;
@@ -67,11 +70,19 @@ pub struct Answers {
 }
 
 impl Answers {
+    /// Reads the keys of [`aws::sdk_config`] and [`Answers::of_tables`].
+    ///
+    /// # Errors
+    /// Names the key that is missing or wrong.
+    pub fn from_lookup(lookup: &impl Lookup) -> Result<Self, ConfigError> {
+        Self::of_tables(analytics_dynamo::client(&aws::sdk_config(lookup)?), lookup)
+    }
+
     /// Reads `METRICS_TABLE`, `RETENTION_DAYS` and the keys of [`EventWarehouse::to_read`].
     ///
     /// # Errors
     /// Names the key that is missing or wrong.
-    pub fn from_lookup(tables: Tables, lookup: &impl Lookup) -> Result<Self, ConfigError> {
+    pub fn of_tables(tables: Tables, lookup: &impl Lookup) -> Result<Self, ConfigError> {
         Ok(Self {
             table: MetricTable::new(tables, lookup.required("METRICS_TABLE")?),
             warehouse: EventWarehouse::to_read(lookup)?,

@@ -39,9 +39,9 @@ impl Role {
     }
 }
 
-/// Who is asking: read from a verified token.
+/// Who is calling: read from a verified token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Principal {
+pub struct Caller {
     /// The tenant. Every stored thing belongs to one.
     pub account_id: String,
     pub role: Role,

@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use analytics_domain::access::{Operation, Principal, Route};
+use analytics_domain::access::{Caller, Operation, Route};
 use analytics_platform::config::{ConfigError, Lookup};
 use http::{StatusCode, header};
 use jsonwebtoken::{Header, Validation, decode, decode_header, errors::ErrorKind};
@@ -44,7 +44,7 @@ pub struct Verifier {
 /// Who a token is for.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    pub principal: Arc<Principal>,
+    pub principal: Arc<Caller>,
     /// Epoch milliseconds.
     pub expires_at: i64,
     /// The key that signed it, as [`Verifier::still_holds`] takes it.
@@ -53,7 +53,7 @@ pub struct Identity {
 
 #[derive(Clone, Debug)]
 struct Verified {
-    principal: Arc<Principal>,
+    principal: Arc<Caller>,
     expires: u64,
     signed_by: Arc<str>,
     /// The generation of keys it was verified with.
@@ -78,12 +78,7 @@ impl Verifier {
     ///
     /// # Errors
     /// 401 without a token that counts, 403 if its role may not.
-    pub async fn authorize(
-        &self,
-        request: &Request,
-        operation: Operation,
-        now: i64,
-    ) -> Result<Arc<Principal>, ApiError> {
+    pub async fn authorize(&self, request: &Request, operation: Operation, now: i64) -> Result<Arc<Caller>, ApiError> {
         let Identity { principal, .. } = self.identify(bearer(request)?, now).await?;
         if principal.role.may(operation) {
             return Ok(principal);
@@ -142,7 +137,7 @@ impl Verifier {
         if claims.nbf > seconds.saturating_add(LEEWAY_SECONDS) {
             return Err(refusal(&ErrorKind::ImmatureSignature));
         }
-        let principal = Arc::new(Principal { account_id: claims.account_id, role: claims.role });
+        let principal = Arc::new(Caller { account_id: claims.account_id, role: claims.role });
         let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         if verified.len() >= REMEMBERED {
             verified.clear();

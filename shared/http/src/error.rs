@@ -8,7 +8,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use lambda_http::Body;
 use serde::Serialize;
 
-use crate::serve::Reply;
+use crate::Reply;
 
 /// How many errors an answer lists; of more it gives the number only, since it has to fit what carries it.
 pub const LISTED_ERRORS: usize = 100;

@@ -8,12 +8,13 @@ mod keys;
 pub mod openapi;
 mod reply;
 mod request;
-mod serve;
 mod size;
 
 pub use auth::{Identity, Verifier};
 pub use error::{ApiError, FieldError, LISTED_ERRORS};
 pub use reply::{accepted, created, csv, json, json_bytes, no_content, with_version};
 pub use request::{Incoming, MediaType};
-pub use serve::{Reply, serve};
-pub use size::{BODY_LIMIT, escaped};
+pub use size::{BODY_LIMIT, escaped, fitting};
+
+/// An HTTP answer.
+pub type Reply = http::Response<lambda_http::Body>;

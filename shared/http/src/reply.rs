@@ -5,7 +5,7 @@ use lambda_http::Body;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
-use crate::{ApiError, serve::Reply};
+use crate::{ApiError, Reply};
 
 /// 200 with this value as JSON.
 ///

@@ -4,7 +4,7 @@
 use http::StatusCode;
 use lambda_http::Body;
 
-use crate::{ApiError, serve::Reply};
+use crate::{ApiError, Reply};
 
 /// Bytes of an answer that Lambda carries.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
@@ -14,18 +14,15 @@ const ENVELOPE: usize = 64 * 1024;
 /// Bytes that a body may have as it is carried.
 pub const BODY_LIMIT: usize = CARRIED - ENVELOPE;
 
-/// The answer, or in its place a problem that says how to get a smaller one.
-pub(crate) fn fitting(reply: Reply, request_id: &str) -> Reply {
+/// The answer as it is.
+///
+/// # Errors
+/// If the answer is too large: a problem in its place, which says how to get a smaller one.
+pub fn fitting(reply: Reply) -> Result<Reply, ApiError> {
     let size = carried(reply.body());
     if size <= BODY_LIMIT {
-        return reply;
+        return Ok(reply);
     }
-    tracing::warn!(
-        request.id = request_id,
-        http.status = reply.status().as_u16(),
-        bytes = size,
-        "the answer is too large"
-    );
     let status = match reply.status() {
         status if status.is_success() => StatusCode::UNPROCESSABLE_ENTITY,
         // What was refused stays refused.
@@ -35,7 +32,7 @@ pub(crate) fn fitting(reply: Reply, request_id: &str) -> Reply {
         "the answer has {size} bytes as it is sent, {BODY_LIMIT} are possible: ask for less at once, by a smaller limit, a \
          shorter time (from, to), a longer interval, fewer groups or fewer formulas"
     );
-    ApiError::new(status, "answer_too_large", detail).into_reply(request_id)
+    Err(ApiError::new(status, "answer_too_large", detail))
 }
 
 /// Bytes of a body within the JSON that Lambda carries, as lambda_http writes it.
@@ -61,7 +58,7 @@ pub fn escaped(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderValue, Response, header};
+    use http::Response;
 
     use super::*;
 
@@ -85,26 +82,21 @@ mod tests {
             ("quotes", "\"".repeat(BODY_LIMIT / 2), "\"".repeat(BODY_LIMIT / 2 + 1)),
             ("escapes", "\u{1}".repeat(BODY_LIMIT / 6), "\u{1}".repeat(BODY_LIMIT / 6 + 1)),
         ] {
-            let kept = fitting(reply(StatusCode::OK, Body::Text(fits.clone())), "r");
+            let kept = fitting(reply(StatusCode::OK, Body::Text(fits.clone()))).expect("fits");
             assert_eq!(kept.body().as_ref(), fits.as_bytes(), "{name}");
-            let refused = fitting(reply(StatusCode::OK, Body::Text(over)), "r");
-            assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY, "{name}");
-            let problem: serde_json::Value = serde_json::from_slice(refused.body()).expect("is JSON");
-            assert_eq!((&problem["code"], &problem["requestId"]), (&"answer_too_large".into(), &"r".into()), "{name}");
-            assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("limit")), "{name}");
+            let refused = fitting(reply(StatusCode::OK, Body::Text(over))).expect_err("does not fit");
+            let expected = (StatusCode::UNPROCESSABLE_ENTITY, "answer_too_large");
+            assert_eq!((refused.status, refused.code), expected, "{name}");
+            assert!(refused.detail.contains("limit"), "{name}");
         }
-        let binary = |bytes: usize| fitting(reply(StatusCode::OK, Body::Binary(vec![0; bytes])), "r").status();
-        assert_eq!(binary(BODY_LIMIT / 4 * 3), StatusCode::OK);
-        assert_eq!(binary(BODY_LIMIT / 4 * 3 + 1), StatusCode::UNPROCESSABLE_ENTITY);
+        let fits = |bytes: usize| fitting(reply(StatusCode::OK, Body::Binary(vec![0; bytes]))).is_ok();
+        assert!(fits(BODY_LIMIT / 4 * 3));
+        assert!(!fits(BODY_LIMIT / 4 * 3 + 1));
     }
 
     #[test]
     fn a_refusal_that_is_too_long_stays_a_refusal() {
-        let refused = fitting(reply(StatusCode::CONFLICT, Body::Text("x".repeat(CARRIED))), "r");
-        assert_eq!(refused.status(), StatusCode::CONFLICT);
-        assert_eq!(
-            refused.headers().get(header::CONTENT_TYPE),
-            Some(&HeaderValue::from_static("application/problem+json"))
-        );
+        let refused = fitting(reply(StatusCode::CONFLICT, Body::Text("x".repeat(CARRIED)))).expect_err("does not fit");
+        assert_eq!(refused.status, StatusCode::CONFLICT);
     }
 }

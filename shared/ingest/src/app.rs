@@ -1,35 +1,33 @@
 //! One request from its token to its answer.
 
 use analytics_domain::{
-    access::{Operation, Principal},
+    access::Operation,
     event::{Arrival, BodyError, Drafts},
     idempotency::{Answer, KEY_CHARS, Start, Ticket},
 };
 use analytics_dynamo::{AnswerTable, ConnectionTable, Watched};
-use analytics_http::{ApiError, FieldError, Incoming, Reply, Verifier, json_bytes};
+use analytics_http::{ApiError, FieldError, Reply, json_bytes};
 use analytics_messaging::Queue;
 use analytics_platform::{
     aws,
     config::{ConfigError, Lookup},
 };
+use analytics_runtime::Call;
 use http::{HeaderValue, StatusCode};
-use lambda_http::{Body, Request};
+use lambda_http::Body;
 
 use crate::{Answers, Fanout, IngestError, SealedQueue, Taken, Unavailable, take::take};
 
 /// What a function that takes events is made of.
 pub struct App<Q, A> {
-    pub verifier: Verifier,
     pub queue: Q,
     pub answers: A,
     pub retention_days: u32,
-    /// Epoch milliseconds.
-    pub now: fn() -> i64,
 }
 
 impl App<Fanout, AnswerTable> {
     /// Reads everything from the environment: `EVENTS_QUEUE_URL`, `LIVE_QUEUE_URL`, `CONNECTIONS_TABLE`, `IDEMPOTENCY_TABLE`,
-    /// `RETENTION_DAYS`, the keys of [`Verifier::from_lookup`] and of [`aws::sdk_config`].
+    /// `RETENTION_DAYS` and the keys of [`aws::sdk_config`].
     ///
     /// # Errors
     /// Names the key that is missing or wrong.
@@ -37,7 +35,6 @@ impl App<Fanout, AnswerTable> {
         let sdk = aws::sdk_config(lookup)?;
         let (tables, queues) = (analytics_dynamo::client(&sdk), analytics_messaging::client(&sdk));
         Ok(Self {
-            verifier: Verifier::from_lookup(lookup)?,
             queue: Fanout::new(
                 Queue::new(queues.clone(), lookup.required("EVENTS_QUEUE_URL")?),
                 Queue::new(queues, lookup.required("LIVE_QUEUE_URL")?),
@@ -46,7 +43,6 @@ impl App<Fanout, AnswerTable> {
             ),
             answers: AnswerTable::new(tables, lookup.required("IDEMPOTENCY_TABLE")?),
             retention_days: lookup.parsed("RETENTION_DAYS", 400, "a number of days")?,
-            now: analytics_platform::now_millis,
         })
     }
 }
@@ -57,19 +53,17 @@ impl App<Fanout, AnswerTable> {
 /// Whatever keeps all of the request's events from being taken.
 pub async fn handle<Q: SealedQueue, A: Answers>(
     app: &App<Q, A>,
-    request: &Request,
+    call: &Call,
     operation: Operation,
     parse: impl for<'b> Fn(&'b [u8]) -> Result<Drafts<'b>, BodyError> + Send,
     answer: impl Fn(Taken) -> Result<Reply, ApiError> + Send,
 ) -> Result<Reply, ApiError> {
-    let now = (app.now)();
-    let principal = app.verifier.authorize(request, operation, now).await?;
-    let incoming = Incoming::new(request);
+    let incoming = call.incoming();
     let body = incoming.body()?;
-    let ticket = ticket(request, &principal, operation)?;
+    let ticket = ticket(call, operation)?;
     let received_at = match &ticket {
-        None => now,
-        Some(ticket) => match app.answers.start(ticket, now).await.map_err(unavailable)? {
+        None => call.now,
+        Some(ticket) => match app.answers.start(ticket, call.now).await.map_err(unavailable)? {
             Start::Proceed { first_seen } => first_seen,
             Start::Answered(answer) => return replay(answer),
             Start::Running => return Err(running()),
@@ -77,13 +71,13 @@ pub async fn handle<Q: SealedQueue, A: Answers>(
         },
     };
     let arrival = Arrival {
-        account_id: principal.account_id.clone(),
+        account_id: call.account_id().to_owned(),
         received_at,
         seed: ticket.as_ref().map_or_else(analytics_platform::random, Ticket::seed),
         ip: incoming.ip(),
         user_agent: incoming.user_agent(),
         locale: incoming.locale(),
-        is_text: matches!(request.body(), Body::Text(_)),
+        is_text: matches!(call.request.body(), Body::Text(_)),
         retention_days: app.retention_days,
     };
     let taken = take(&app.queue, &body, parse, &arrival).await.map_err(refusal);
@@ -94,8 +88,8 @@ pub async fn handle<Q: SealedQueue, A: Answers>(
     reply
 }
 
-fn ticket(request: &Request, principal: &Principal, operation: Operation) -> Result<Option<Ticket>, ApiError> {
-    let mut keys = request.headers().get_all("idempotency-key").iter();
+fn ticket(call: &Call, operation: Operation) -> Result<Option<Ticket>, ApiError> {
+    let mut keys = call.request.headers().get_all("idempotency-key").iter();
     let Some(key) = keys.next() else { return Ok(None) };
     // A key that is passed over would let a retry count twice.
     let is_character = |character: char| character.is_ascii_graphic() || character == ' ';
@@ -105,8 +99,8 @@ fn ticket(request: &Request, principal: &Principal, operation: Operation) -> Res
         return Err(ApiError::unreadable("invalid_idempotency_key", detail));
     };
     let function = operation.route().function;
-    let body = Incoming::new(request).raw_body();
-    Ok(Some(Ticket::new(&principal.account_id, function, key, body)))
+    let body = call.incoming().raw_body();
+    Ok(Some(Ticket::new(call.account_id(), function, key, body)))
 }
 
 /// Notes the answer, or gives the claim back if there is none to note. The events are safe either way: if this fails, the

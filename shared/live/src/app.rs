@@ -1,7 +1,7 @@
 //! What the functions are made of.
 
 use analytics_domain::{
-    access::Principal,
+    access::Caller,
     live::{LiveMessage, Stream},
 };
 use analytics_dynamo::{ConnectionTable, FeedTable};
@@ -74,7 +74,7 @@ impl App {
 ///
 /// # Errors
 /// If not, 403.
-pub fn may_follow(principal: &Principal, stream: &Stream) -> Result<(), Refused> {
+pub fn may_follow(principal: &Caller, stream: &Stream) -> Result<(), Refused> {
     if principal.role.may(stream.operation()) {
         return Ok(());
     }

@@ -26,6 +26,9 @@ pub struct Attributes {
     /// Of a FIFO queue's message.
     #[serde(default)]
     pub message_group_id: String,
+    /// The trace of what sent the message, as [`Trace::parse`](analytics_platform::trace::Trace::parse) reads it.
+    #[serde(default, rename = "AWSTraceHeader")]
+    pub trace_header: Option<String>,
 }
 
 /// The messages that must come again; all others are done.

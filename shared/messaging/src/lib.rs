@@ -4,12 +4,15 @@ mod batch;
 
 use std::time::Duration;
 
-use analytics_platform::aws;
+use analytics_platform::{aws, trace::Trace};
 use aws_sdk_sqs::{
     Client,
     config::{retry::RetryConfig, timeout::TimeoutConfig},
     error::{ProvideErrorMetadata, SdkError},
-    types::{MessageAttributeValue, QueueAttributeName},
+    operation::send_message::builders::SendMessageFluentBuilder,
+    types::{
+        MessageAttributeValue, MessageSystemAttributeNameForSends, MessageSystemAttributeValue, QueueAttributeName,
+    },
 };
 use aws_types::SdkConfig;
 
@@ -59,8 +62,7 @@ impl Queue {
     /// # Errors
     /// If SQS has not confirmed it; it may have taken it all the same.
     pub async fn send(&self, body: String) -> Result<(), QueueError> {
-        let request = self.client.send_message().queue_url(&self.url).message_body(body);
-        request.send().await.map(drop).map_err(|error| classify(&error))
+        send(self.message(body)?).await
     }
 
     /// Sends one message to a FIFO queue, behind all others of its group, and returns once SQS has taken it. The same message
@@ -69,8 +71,7 @@ impl Queue {
     /// # Errors
     /// As [`Queue::send`].
     pub async fn send_in_group(&self, body: String, group: &str) -> Result<(), QueueError> {
-        let request = self.client.send_message().queue_url(&self.url).message_body(body).message_group_id(group);
-        request.send().await.map(drop).map_err(|error| classify(&error))
+        send(self.message(body)?.message_group_id(group)).await
     }
 
     /// Sends one message that says, in its attribute `reason`, why it is here.
@@ -81,9 +82,16 @@ impl Queue {
         let attribute = MessageAttributeValue::builder().data_type("String").string_value(printable(reason)).build();
         // Only a missing data type fails to build.
         let attribute = attribute.map_err(|error| QueueError::Refused(error.to_string()))?;
-        let request = self.client.send_message().queue_url(&self.url).message_body(body);
-        let request = request.message_attributes("reason", attribute);
-        request.send().await.map(drop).map_err(|error| classify(&error))
+        send(self.message(body)?.message_attributes("reason", attribute)).await
+    }
+
+    /// A message of the trace that the caller is a part of.
+    fn message(&self, body: String) -> Result<SendMessageFluentBuilder, QueueError> {
+        let message = self.client.send_message().queue_url(&self.url).message_body(body);
+        let Some(trace) = Trace::current() else { return Ok(message) };
+        let header = MessageSystemAttributeValue::builder().data_type("String").string_value(trace.header()).build();
+        let header = header.map_err(|error| QueueError::Refused(error.to_string()))?;
+        Ok(message.message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, header))
     }
 
     /// How many messages wait, about.
@@ -96,6 +104,10 @@ impl Queue {
         let answer = request.send().await.map_err(|error| classify(&error))?;
         Ok(answer.attributes().and_then(|all| all.get(&name)?.parse().ok()).unwrap_or_default())
     }
+}
+
+async fn send(message: SendMessageFluentBuilder) -> Result<(), QueueError> {
+    message.send().await.map(drop).map_err(|error| classify(&error))
 }
 
 /// A reason as SQS takes it: it may quote anything, and a message whose reason is refused could never be set aside.

@@ -1,9 +1,8 @@
 //! What the functions are made of.
 
-use analytics_answers::Answers;
 use analytics_domain::metric::Metrics;
 use analytics_dynamo::{MetricTable, Tables, WorkTable};
-use analytics_http::{ApiError, Verifier};
+use analytics_http::ApiError;
 use analytics_platform::{
     aws,
     config::{ConfigError, Lookup},
@@ -14,18 +13,14 @@ use crate::errors;
 
 /// The parts that definitions of metrics need.
 pub struct App {
-    pub verifier: Verifier,
     pub table: MetricTable,
     /// None in a function that defines nothing.
     pub work: Option<WorkTable>,
     pub warehouse: EventWarehouse,
-    /// Epoch milliseconds.
-    pub now: fn() -> i64,
 }
 
 impl App {
-    /// Reads `METRICS_TABLE`, `ROLLUPS_TABLE`, and the keys of [`Verifier::from_lookup`],
-    /// [`aws::sdk_config`] and [`EventWarehouse::to_read`].
+    /// Reads `METRICS_TABLE`, `ROLLUPS_TABLE`, and the keys of [`aws::sdk_config`] and [`EventWarehouse::to_read`].
     ///
     /// # Errors
     /// Names the key that is missing or wrong.
@@ -45,11 +40,9 @@ impl App {
 
     fn beside(tables: Tables, lookup: &impl Lookup) -> Result<Self, ConfigError> {
         Ok(Self {
-            verifier: Verifier::from_lookup(lookup)?,
             table: MetricTable::new(tables, lookup.required("METRICS_TABLE")?),
             work: None,
             warehouse: EventWarehouse::to_read(lookup)?,
-            now: analytics_platform::now_millis,
         })
     }
 
@@ -60,27 +53,5 @@ impl App {
     pub async fn metrics(&self, account_id: &str) -> Result<(Metrics, i64), ApiError> {
         let kept = self.table.list(account_id).await.map_err(errors::table)?;
         Ok((Metrics::new(kept.metrics), kept.revision))
-    }
-}
-
-/// The parts that questions about metrics need.
-pub struct QuestionApp {
-    pub verifier: Verifier,
-    pub answers: Answers,
-    /// Epoch milliseconds.
-    pub now: fn() -> i64,
-}
-
-impl QuestionApp {
-    /// Reads the keys of [`Verifier::from_lookup`], [`aws::sdk_config`] and [`Answers::from_lookup`].
-    ///
-    /// # Errors
-    /// Names the key that is missing or wrong.
-    pub fn from_lookup(lookup: &impl Lookup) -> Result<Self, ConfigError> {
-        Ok(Self {
-            verifier: Verifier::from_lookup(lookup)?,
-            answers: Answers::from_lookup(analytics_dynamo::client(&aws::sdk_config(lookup)?), lookup)?,
-            now: analytics_platform::now_millis,
-        })
     }
 }

@@ -78,11 +78,11 @@ pub fn built_in_or_own<'m>(metrics: &'m Metrics, id: &str) -> Result<&'m Metric,
     metrics.get(id).ok_or_else(|| errors::unknown(id))
 }
 
-/// Creates a metric.
+/// Creates a metric at a time in epoch milliseconds.
 ///
 /// # Errors
 /// If the definition makes no sense, is there already, or the stores do not answer.
-pub async fn define(app: &App, account_id: &str, body: &Map<String, Value>) -> Result<Defined, ApiError> {
+pub async fn define(app: &App, account_id: &str, body: &Map<String, Value>, now: i64) -> Result<Defined, ApiError> {
     let Body { definition, metric_id } = Body::read(body, account_id, None).map_err(invalid_fields)?;
     let (metrics, revision) = app.metrics(account_id).await?;
     if metrics.own().len() >= METRICS {
@@ -92,7 +92,6 @@ pub async fn define(app: &App, account_id: &str, body: &Map<String, Value>) -> R
     let pointer = if metric_id.is_some() { "/metricId" } else { "/name" };
     let id = metric_id.unwrap_or_else(|| id_of(&definition.name));
     refuse_taken(&metrics, (&definition.name, &id), pointer, None)?;
-    let now = (app.now)();
     let draft = Draft { id, version: 1, created_at: now, now };
     save(app, account_id, &metrics, revision, definition, draft).await
 }
@@ -104,9 +103,9 @@ pub async fn define(app: &App, account_id: &str, body: &Map<String, Value>) -> R
 pub async fn edit(
     app: &App,
     account_id: &str,
-    id: &str,
-    version: Option<u64>,
+    (id, version): (&str, Option<u64>),
     body: &Map<String, Value>,
+    now: i64,
 ) -> Result<Defined, ApiError> {
     let (metrics, revision) = app.metrics(account_id).await?;
     let metric = own(&metrics, id)?;
@@ -115,8 +114,7 @@ pub async fn edit(
     if definition.name != metric.definition.name {
         refuse_taken(&metrics, (&definition.name, id), "/name", Some(id))?;
     }
-    let draft =
-        Draft { id: id.to_owned(), version: metric.version + 1, created_at: metric.created_at, now: (app.now)() };
+    let draft = Draft { id: id.to_owned(), version: metric.version + 1, created_at: metric.created_at, now };
     save(app, account_id, &metrics, revision, definition, draft).await
 }
 
@@ -175,7 +173,7 @@ async fn save(
     let warnings = warnings(app, account_id, &metric, &resolved, &events, draft.now).await?;
     // Before it is saved, so that nothing is left to fail once it is. A note without a metric is harmless.
     let work = app.work.as_ref().ok_or_else(|| ApiError::internal("there is no table to note work in"))?;
-    work.ask(account_id, (app.now)()).await.map_err(errors::table)?;
+    work.ask(account_id, draft.now).await.map_err(errors::table)?;
     app.table.put(account_id, &metric, revision).await.map_err(errors::table)?;
     let metrics = metrics.with(metric.clone());
     Ok(Defined { metric: MetricOut::new(&metric, &metrics, account_id), resolved, warnings })
@@ -218,7 +216,7 @@ async fn warnings(
     let dimensions = &metric.definition.dimensions;
     let paths: Vec<String> = dimensions.iter().chain(&numbers).cloned().collect();
     let Ok(facts) = timeout(FACTS_TIME, app.warehouse.survey(account_id, &come, &paths, now)).await else {
-        tracing::warn!(account.id = account_id, "the properties of events were not looked at in time");
+        tracing::warn!("the properties of events were not looked at in time");
         return Ok(warnings);
     };
     let facts = facts.map_err(errors::warehouse)?;

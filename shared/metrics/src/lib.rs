@@ -10,7 +10,7 @@ mod list;
 mod questions;
 mod size;
 
-pub use app::{App, QuestionApp};
+pub use app::App;
 pub use csv::csv;
 pub use define::{Defined, MetricOut, built_in_or_own, define, edit, remove};
 pub use encode::{AnswerOut, SeriesOut};

@@ -5,6 +5,7 @@ pub mod config;
 pub mod gateway;
 pub mod https;
 pub mod telemetry;
+pub mod trace;
 
 use jiff::Timestamp;
 

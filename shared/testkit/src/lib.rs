@@ -5,16 +5,17 @@ mod template;
 use std::{
     fs,
     path::Path,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use analytics_domain::{
-    access::Role,
+    access::{Caller, Operation, Role},
     event::{SealedBatch, open},
     idempotency::{Answer, Start, Ticket},
 };
-use analytics_http::Verifier;
+use analytics_http::{ApiError, Reply, Verifier};
 use analytics_ingest::{Answers, App, SealedQueue, Unavailable};
+use analytics_runtime::{Call, Http};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use lambda_http::{Body, Request, Response, request::from_str};
 use serde_json::{Value, json};
@@ -80,6 +81,24 @@ pub fn sample(function: &str, role: Role) -> String {
 #[must_use]
 pub fn request(function: &str, role: Role) -> Request {
     from_str(&sample(function, role)).expect("the sample is a request of API Gateway")
+}
+
+/// The same as a call of the account `unit` at [`NOW`], which the table of routes has let in.
+///
+/// # Panics
+/// As [`request`].
+#[must_use]
+pub fn call(function: &str, role: Role) -> Call {
+    let caller = Arc::new(Caller { account_id: "unit".to_owned(), role });
+    Call { caller, request: request(function, role), now: NOW }
+}
+
+/// The answer to a request at [`NOW`], from its token to what is sent.
+pub async fn answer<F>(operation: Operation, request: Request, handler: impl FnOnce(Call) -> F) -> Reply
+where
+    F: Future<Output = Result<Reply, ApiError>>,
+{
+    Http::new(operation, verifier(), || NOW).answer(request, handler).await
 }
 
 /// The body of an answer.
@@ -157,14 +176,12 @@ impl Answers for FakeAnswers {
     }
 }
 
-/// An app of the accept path at [`NOW`], whose requests are new.
+/// An app of the accept path, whose requests are new.
 #[must_use]
 pub fn app() -> App<FakeQueue, FakeAnswers> {
     App {
-        verifier: verifier(),
         queue: FakeQueue::default(),
         answers: FakeAnswers::starting(Start::Proceed { first_seen: NOW - 60_000 }),
         retention_days: 400,
-        now: || NOW,
     }
 }

@@ -65,7 +65,7 @@ async fn questions_of_one_shape_are_one_statement_and_have_the_answers_of_each_a
     }
     let clickhouse = FaultProxy::start(&stack.setting("CLICKHOUSE_URL"), |_| true).await?;
     let lookup = |key: &str| if key == "CLICKHOUSE_URL" { Some(clickhouse.url.clone()) } else { environment(key) };
-    let answers = Answers::from_lookup(analytics_dynamo::client(&aws::sdk_config(&lookup)?), &lookup)?;
+    let answers = Answers::from_lookup(&lookup)?;
     let statements_of = async |pairs: &[(&Scope, &Ask)], now: i64| {
         let before = clickhouse.counted();
         let answers = answers.ask(pairs, now).await;

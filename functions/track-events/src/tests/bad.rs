@@ -1,7 +1,7 @@
 //! Bodies, keys and events with something wrong: what is refused, how far, and in how large an answer.
 
 use analytics_domain::access::Role;
-use analytics_testkit::{app, body, request};
+use analytics_testkit::{app, body, call};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
@@ -20,20 +20,20 @@ async fn a_key_that_cannot_be_used_is_refused_and_nothing_is_sent() {
     let long = "k".repeat(256);
     for key in [&b""[..], b"\xff", "é".as_bytes(), "ключ".as_bytes(), b"a\tb", long.as_bytes()] {
         let app = app();
-        let mut request = request("track-events", Role::Ingest);
-        request.headers_mut().insert(name(), HeaderValue::from_bytes(key).expect("is a value"));
-        let refused = handle(&app, request).await.expect_err("refused");
+        let mut call = call("track-events", Role::Ingest);
+        call.request.headers_mut().insert(name(), HeaderValue::from_bytes(key).expect("is a value"));
+        let refused = handle(&app, call).await.expect_err("refused");
         assert_eq!((refused.status, refused.code), (StatusCode::BAD_REQUEST, "invalid_idempotency_key"), "{key:?}");
         assert!(app.queue.events().is_empty());
     }
-    let mut twice = request("track-events", Role::Ingest);
-    twice.headers_mut().append(name(), HeaderValue::from_static("a"));
-    twice.headers_mut().append(name(), HeaderValue::from_static("b"));
+    let mut twice = call("track-events", Role::Ingest);
+    twice.request.headers_mut().append(name(), HeaderValue::from_static("a"));
+    twice.request.headers_mut().append(name(), HeaderValue::from_static("b"));
     assert_eq!(handle(&app(), twice).await.expect_err("refused").code, "invalid_idempotency_key");
     for key in [&*longest, "a key", "~"] {
-        let mut request = request("track-events", Role::Ingest);
-        request.headers_mut().insert(name(), HeaderValue::from_str(key).expect("is a value"));
-        assert_eq!(handle(&app(), request).await.expect("taken").status(), StatusCode::ACCEPTED);
+        let mut call = call("track-events", Role::Ingest);
+        call.request.headers_mut().insert(name(), HeaderValue::from_str(key).expect("is a value"));
+        assert_eq!(handle(&app(), call).await.expect("taken").status(), StatusCode::ACCEPTED);
     }
 }
 
@@ -172,6 +172,6 @@ async fn a_short_verdict_lists_everything() {
     assert_eq!((status, answer["errors"].as_array().map_or(0, Vec::len)), (202, 1));
     assert_eq!((&answer["errorsOmitted"], &answer["rejectedIndexes"]), (&Value::Null, &Value::Null));
     let app = app();
-    let answer = handle(&app, request("track-events", Role::Ingest)).await.expect("accepted");
+    let answer = handle(&app, call("track-events", Role::Ingest)).await.expect("accepted");
     assert_eq!(body(&answer)["errorsOmitted"], Value::Null);
 }

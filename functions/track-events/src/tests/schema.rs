@@ -1,9 +1,10 @@
 //! Events as the users' own systems write them.
 
 use analytics_domain::access::Role;
-use analytics_testkit::{app, body, request};
+use analytics_runtime::Call;
+use analytics_testkit::{app, body, call};
 use http::{HeaderValue, StatusCode, header};
-use lambda_http::{Body, Request};
+use lambda_http::Body;
 use serde_json::{Value, json};
 
 use crate::handle;
@@ -18,11 +19,11 @@ pub(super) async fn send(kind: &'static str, sent: impl Into<Body>) -> (u16, Val
     (status.as_u16(), answer, app.queue.events())
 }
 
-pub(super) fn with_body(kind: &'static str, sent: impl Into<Body>) -> Request {
-    let mut request = request("track-events", Role::Ingest);
-    request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    *request.body_mut() = sent.into();
-    request
+pub(super) fn with_body(kind: &'static str, sent: impl Into<Body>) -> Call {
+    let mut call = call("track-events", Role::Ingest);
+    call.request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    *call.request.body_mut() = sent.into();
+    call
 }
 
 /// The one error of a batch's only event: code and pointer.
