@@ -96,13 +96,13 @@ fn request(body: &[u8], token: &str) -> Request {
 /// What a request goes through before its messages are sent; bytes of those.
 async fn accept(verifier: &Verifier, request: &Request) -> Result<usize> {
     let now = now_millis();
-    let Ok(principal) = verifier.authorize(request, Operation::TrackEvents, now).await else {
+    let Ok(caller) = verifier.authorize(request, Operation::TrackEvents, now).await else {
         anyhow::bail!("the token is refused");
     };
     let incoming = Incoming::new(request);
     let Ok(body) = incoming.body() else { anyhow::bail!("the body is refused") };
     let arrival = Arrival {
-        account_id: principal.account_id.clone(),
+        account_id: caller.account_id.clone(),
         received_at: now,
         seed: analytics_platform::random(),
         ip: incoming.ip(),

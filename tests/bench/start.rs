@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use analytics_domain::{
     access::Role,
+    account::AccountId,
     event::{Arrival, parse_batch},
 };
 use analytics_ingest::seal_body;
@@ -164,12 +165,7 @@ fn of_metric(method: &str, rest: &str, query: &str, token: &str, body: Option<&[
 
 /// Five thousand events in ten sealed batches, as Lambda's poller hands them over behind 5,000 events a second.
 fn sqs_batch(body: &[u8]) -> Result<String> {
-    let arrival = Arrival {
-        account_id: "bench".to_owned(),
-        received_at: now_millis(),
-        retention_days: 400,
-        ..Arrival::default()
-    };
+    let arrival = Arrival::new(AccountId::stored("bench"), now_millis(), 400);
     let (messages, _) = seal_body(body, parse_batch, &arrival)?;
     let message = messages.first().context("nothing was sealed")?;
     let records: Vec<_> = (0..10)

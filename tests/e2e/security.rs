@@ -9,6 +9,7 @@ use std::{
 
 use analytics_domain::{
     access::Role,
+    account::AccountId,
     event::{Arrival, parse_batch},
 };
 use analytics_ingest::seal_body;
@@ -40,8 +41,7 @@ fn is_discreet(log: &Path) -> Result<()> {
 fn sealed(account_id: &str) -> Result<String> {
     let now = now_millis();
     let event = json!([{"eventName": "message_sent", "eventId": SECRET, "timestamp": now, "properties": {"campaignId": SECRET}}]);
-    let arrival =
-        Arrival { account_id: account_id.to_owned(), received_at: now, retention_days: 400, ..Arrival::default() };
+    let arrival = Arrival::new(AccountId::stored(account_id), now, 400);
     let (messages, _) = seal_body(event.to_string().as_bytes(), parse_batch, &arrival)?;
     messages.into_iter().next().context("a batch is a message")
 }

@@ -66,8 +66,8 @@ impl App {
 ///
 /// # Errors
 /// 404 if there is no such asset.
-pub async fn handle(app: &App, request: Request) -> Result<Reply, ApiError> {
-    let incoming = Incoming::new(&request);
+pub fn handle(app: &App, request: &Request) -> Result<Reply, ApiError> {
+    let incoming = Incoming::new(request);
     let accepted = incoming.header(header::ACCEPT_ENCODING).unwrap_or_default();
     match request.path_parameters().first("file") {
         None => Ok(page(app, incoming.header(header::IF_NONE_MATCH).unwrap_or_default(), accepted)),

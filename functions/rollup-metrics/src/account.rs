@@ -5,7 +5,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use analytics_domain::metric::{Freshness, Grain, Kept, Metrics};
+use analytics_domain::{
+    account::AccountId,
+    metric::{Freshness, Grain, Kept, Metrics},
+};
 use analytics_dynamo::Work;
 use analytics_warehouse::{
     WarehouseError,
@@ -35,7 +38,7 @@ enum Note {
 /// A claimed account with what is to be kept of it.
 pub(crate) struct Account<'a> {
     app: &'a App,
-    id: &'a str,
+    id: &'a AccountId,
     owner: &'a str,
     kept: Kept,
     /// When no more computing is begun, in epoch milliseconds.
@@ -57,13 +60,13 @@ impl<'a> Account<'a> {
         now: i64,
         deadline: i64,
     ) -> Result<Self, RollupError> {
-        let id = &*work.account_id;
+        let id = &work.account_id;
         let held_at = Cell::new((app.now)());
         let defined = app.table.list_within(id, METRIC_BYTES, ACCOUNT_BYTES).await?;
         let (plan, left_out) = Plan::of(&Metrics::new(defined.metrics));
         if left_out + defined.skipped > 0 {
             let metrics = left_out + defined.skipped;
-            tracing::warn!(account.id = id, metrics, "metrics are too large to be kept in rollups");
+            tracing::warn!(account.id = id.as_str(), metrics, "metrics are too large to be kept in rollups");
         }
         let known = app.warehouse.series(id).await?;
         let is_wide = |id: u64| known.get(&id).is_some_and(|(state, _)| *state == SeriesState::Wide);
@@ -111,7 +114,7 @@ impl<'a> Account<'a> {
             Note::Computed => None,
             Note::Built(since) => Some(since),
         };
-        let key = PortionKey { account_id: self.id.to_owned(), grain, built_since };
+        let key = PortionKey { account_id: self.id.clone(), grain, built_since };
         let portions = &self.app.portions;
         while !rest.is_empty() {
             let begun = (self.app.now)();
@@ -135,7 +138,7 @@ impl<'a> Account<'a> {
                 rolled => rolled?.ok_or(RollupError::CutOff)?,
             };
             if !wide.is_empty() {
-                tracing::warn!(account.id = self.id, series = wide.len(), "series cannot be kept");
+                tracing::warn!(account.id = self.id.as_str(), series = wide.len(), "series cannot be kept");
                 warehouse.set_series(self.id, &wide, SeriesState::Wide).await?;
             }
             match note {

@@ -118,6 +118,8 @@ fn starts(stale: &[Noted], wanted: Grain) -> impl Iterator<Item = i64> {
 
 #[cfg(test)]
 mod tests {
+    use analytics_domain::account::AccountId;
+
     use super::*;
 
     const PACE: Pace = Pace { delay: 1_500, rest: 10_000 };
@@ -130,7 +132,7 @@ mod tests {
             changed_at: *changed_at,
             computed_at: *computed_at,
         };
-        Noted { account_id: "a".to_owned(), grain, buckets: buckets.iter().map(bucket).collect() }
+        Noted { account_id: AccountId::stored("a"), grain, buckets: buckets.iter().map(bucket).collect() }
     }
 
     #[test]

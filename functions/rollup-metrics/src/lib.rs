@@ -16,19 +16,19 @@ mod tests;
 
 use std::time::Duration;
 
+use analytics_domain::account::AccountId;
 use analytics_dynamo::{MetricTable, TableError, WorkTable};
 use analytics_platform::{
     aws,
     config::{ConfigError, Lookup},
 };
 use analytics_warehouse::{EventWarehouse, WarehouseError};
-use serde::Serialize;
-use serde_json::Value;
-use tokio::time::timeout;
-
 pub use portion::Portions;
 use roller::Rollups;
 use schedule::{Ended, Schedule, Who};
+use serde::Serialize;
+use serde_json::Value;
+use tokio::time::timeout;
 
 /// How long a call works, in seconds, unless it is told otherwise.
 const PATIENCE_SECONDS: u64 = 50;
@@ -131,7 +131,7 @@ pub enum Call {
     /// All accounts with stale buckets, noted or not, and deletions.
     Everything,
     /// One account, and deletions.
-    Account(String),
+    Account(AccountId),
 }
 
 impl Call {
@@ -141,7 +141,7 @@ impl Call {
     pub fn of(event: &Value) -> Self {
         match event["accountId"].as_str() {
             _ if event["source"] == "aws.scheduler" => Self::Routine,
-            Some(account_id) => Self::Account(account_id.to_owned()),
+            Some(account_id) => Self::Account(AccountId::stored(account_id)),
             None => Self::Everything,
         }
     }

@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use analytics_domain::metric::Grain;
+use analytics_domain::{account::AccountId, metric::Grain};
 
 /// Buckets of a portion, at most.
 const MOST: usize = 500;
@@ -26,7 +26,7 @@ const REMEMBERED: usize = 10_000;
 /// Buckets that cost about the same each.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct PortionKey {
-    pub account_id: String,
+    pub account_id: AccountId,
     pub grain: Grain,
     /// None if all series are computed; else the time at which the build of the series began that are computed, in epoch milliseconds.
     pub built_since: Option<i64>,
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     fn key(grain: Grain) -> PortionKey {
-        PortionKey { account_id: "a".to_owned(), grain, built_since: None }
+        PortionKey { account_id: AccountId::stored("a"), grain, built_since: None }
     }
 
     /// Portions until all buckets are computed, where each bucket takes so many milliseconds.

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use analytics_domain::metric::Grain;
+use analytics_domain::{account::AccountId, metric::Grain};
 use analytics_dynamo::{Left, Progress, QUIET, TableError, Work};
 use analytics_warehouse::{
     WarehouseError,
@@ -51,7 +51,7 @@ impl<'a> Rollups<'a> {
         self.sweep(true).await
     }
 
-    pub(crate) async fn look_for(&self, account_id: &str) -> Result<(), RollupError> {
+    pub(crate) async fn look_for(&self, account_id: &AccountId) -> Result<(), RollupError> {
         self.mutations_at.set((self.app.now)());
         sweep::take_in_mutations(self.app).await?;
         Ok(self.app.work.note_found(&[(account_id.to_owned(), 0)], true, (self.app.now)()).await?)
@@ -79,7 +79,7 @@ impl<'a> Rollups<'a> {
     }
 
     /// Whether these ticks hold so many events that computing them is worth more than looking through the events.
-    async fn pay(&self, account_id: &str, ticks: &[i64]) -> Result<bool, RollupError> {
+    async fn pay(&self, account_id: &AccountId, ticks: &[i64]) -> Result<bool, RollupError> {
         let events = self.app.warehouse.events_in(account_id, Span { grain: Grain::Tick, starts: ticks }).await?;
         Ok(events >= self.app.tick_events * u64::try_from(ticks.len()).unwrap_or(u64::MAX))
     }
@@ -90,11 +90,11 @@ impl Index for Rollups<'_> {
         self.app.work.page(slot, after, i32::try_from(PAGE).unwrap_or(i32::MAX)).await
     }
 
-    async fn of(&self, account_id: &str) -> Result<Option<Work>, TableError> {
+    async fn of(&self, account_id: &AccountId) -> Result<Option<Work>, TableError> {
         self.app.work.of(account_id).await
     }
 
-    async fn claim(&self, account_id: &str, now: i64) -> Result<Option<Work>, TableError> {
+    async fn claim(&self, account_id: &AccountId, now: i64) -> Result<Option<Work>, TableError> {
         self.app.work.claim(account_id, &self.owner, now, now + self.app.lease()).await
     }
 
@@ -113,7 +113,7 @@ impl Roller for Rollups<'_> {
         self.sweep(false).await
     }
 
-    async fn look(&self, account_ids: &[String], since: i64) -> Result<Vec<Noted>, WarehouseError> {
+    async fn look(&self, account_ids: &[AccountId], since: i64) -> Result<Vec<Noted>, WarehouseError> {
         self.app.warehouse.stale(account_ids, since).await
     }
 
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_young_note_is_looked_at_once_more_before_it_goes() {
-        let work = |noted_at, asked_at| Work { noted_at, asked_at, ..Work::default() };
+        let work = |noted_at, asked_at| Work { noted_at, asked_at, ..Work::new(AccountId::stored("a")) };
         let later = |due_at, is_answered| Left::Later { due_at, since: 7, is_answered };
         let young = work(SEEN - 1_000, None);
         assert_eq!(left(&young, &agenda(None), AT_ONCE), later(SEEN - 1_000 + QUIET, true));
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_note_goes_only_if_it_was_old_when_its_account_was_looked_at() {
-        let old = Work { noted_at: SEEN - QUIET, ..Work::default() };
+        let old = Work { noted_at: SEEN - QUIET, ..Work::new(AccountId::stored("a")) };
         // Others had their turn between the look and this.
         let since_the_look = Clocks { now: SEEN + 20_000, noted: SEEN + 20_000, looked_at: SEEN - 1 };
         let later = Left::Later { due_at: SEEN, since: 7 - 20_001, is_answered: true };
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn marks_beyond_those_that_were_told_are_still_looked_for() {
-        let work = Work { noted_at: SEEN - QUIET, since: 3, ..Work::default() };
+        let work = Work { noted_at: SEEN - QUIET, since: 3, ..Work::new(AccountId::stored("a")) };
         let cut = |next| Agenda { is_cut: true, ..agenda(next) };
         let later = |due_at| Left::Later { due_at, since: 3, is_answered: true };
         assert_eq!(left(&work, &cut(Some(SEEN + 5)), AT_ONCE), later(SEEN + 5));

@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use analytics_domain::account::AccountId;
 use analytics_dynamo::{Left, SLOTS, TableError, Work};
 use analytics_warehouse::{WarehouseError, metric::Noted};
 use tokio::time::timeout;
@@ -25,8 +26,8 @@ const LONGEST_RETRY: i64 = 3_600_000;
 /// Where it is noted which accounts have work.
 pub(crate) trait Index {
     async fn page(&self, slot: u32, after: &str) -> Result<Vec<Work>, TableError>;
-    async fn of(&self, account_id: &str) -> Result<Option<Work>, TableError>;
-    async fn claim(&self, account_id: &str, now: i64) -> Result<Option<Work>, TableError>;
+    async fn of(&self, account_id: &AccountId) -> Result<Option<Work>, TableError>;
+    async fn claim(&self, account_id: &AccountId, now: i64) -> Result<Option<Work>, TableError>;
     async fn finish(&self, seen: &Work, left: Left, now: i64) -> Result<(), TableError>;
 }
 
@@ -35,7 +36,7 @@ pub(crate) trait Roller {
     /// Before anybody is asked about, where there is work at all.
     async fn wake(&self) -> Result<(), RollupError>;
     /// Stale buckets of accounts, marked since `since`.
-    async fn look(&self, account_ids: &[String], since: i64) -> Result<Vec<Noted>, WarehouseError>;
+    async fn look(&self, account_ids: &[AccountId], since: i64) -> Result<Vec<Noted>, WarehouseError>;
     /// Computes what is due of a claimed account, whose stale buckets were looked at then, and says what is left.
     async fn roll(
         &self,
@@ -53,7 +54,7 @@ pub(crate) trait Roller {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Who<'a> {
     All,
-    Account(&'a str),
+    Account(&'a AccountId),
 }
 
 /// How a pass has ended.
@@ -100,7 +101,7 @@ impl<'a, I: Index, R: Roller> Schedule<'a, I, R> {
                 let is_last = page.len() < PAGE;
                 let begin = (slot, after.clone());
                 if let Some(work) = page.last() {
-                    after.clone_from(&work.account_id);
+                    work.account_id.as_str().clone_into(&mut after);
                 }
                 if self.turn(begin, page, &mut next).await? == Ended::Late {
                     return Ok(Ended::Late);
@@ -149,7 +150,7 @@ impl<'a, I: Index, R: Roller> Schedule<'a, I, R> {
                 if (self.now)() >= self.deadline {
                     return Ok(self.late(reached));
                 }
-                reached.1.clone_from(&work.account_id);
+                work.account_id.as_str().clone_into(&mut reached.1);
                 // It is looked at again after the others, if something is left.
                 *next = Some(next.map_or(now, |next| next.min(now)));
                 self.work_on(work, stale, looked_at).await?;
@@ -196,7 +197,7 @@ impl<'a, I: Index, R: Roller> Schedule<'a, I, R> {
         let since = works.iter().map(|work| work.since).min().unwrap_or(0);
         let error = match self.roller.look(&ids(works), since).await {
             Ok(noted) => {
-                let mut stale: BTreeMap<String, Vec<Noted>> = BTreeMap::new();
+                let mut stale: BTreeMap<AccountId, Vec<Noted>> = BTreeMap::new();
                 for noted in noted {
                     stale.entry(noted.account_id.clone()).or_default().push(noted);
                 }
@@ -219,7 +220,7 @@ impl<'a, I: Index, R: Roller> Schedule<'a, I, R> {
     }
 
     async fn work_on(&mut self, work: &Work, stale: Looked, looked_at: i64) -> Result<(), RollupError> {
-        let account_id = &*work.account_id;
+        let account_id = &work.account_id;
         let claimed = match self.index.claim(account_id, (self.now)()).await {
             Ok(Some(claimed)) => claimed,
             Ok(None) => {
@@ -261,9 +262,9 @@ impl<'a, I: Index, R: Roller> Schedule<'a, I, R> {
         broken.map_or(Ok(()), Err)
     }
 
-    fn fail(&mut self, account_id: &str, error: &RollupError) {
+    fn fail(&mut self, account_id: &AccountId, error: &RollupError) {
         self.done.failed += 1;
-        tracing::error!(account.id = account_id, error.cause = %error, "the rollups of an account fail");
+        tracing::error!(account.id = account_id.as_str(), error.cause = %error, "the rollups of an account fail");
     }
 }
 

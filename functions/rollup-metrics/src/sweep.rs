@@ -1,6 +1,11 @@
 //! Finding accounts with work of which nothing is noted: after a note was lost, a deletion, or a deployment that keeps other series.
 
-use analytics_domain::metric::{Filter, Measure, Of, Series};
+use std::collections::BTreeSet;
+
+use analytics_domain::{
+    account::AccountId,
+    metric::{Filter, Measure, Of, Series},
+};
 use analytics_dynamo::Progress;
 
 use crate::{App, RollupError};
@@ -33,8 +38,8 @@ pub(crate) async fn sweep(app: &App, progress: &mut Progress, everything: bool) 
         loop {
             let found = app.warehouse.with_series(&after).await?;
             let Some(last) = found.last() else { break };
-            after.clone_from(last);
-            let found: Vec<(String, i64)> = found.into_iter().map(|account_id| (account_id, now - OVERLAP)).collect();
+            last.as_str().clone_into(&mut after);
+            let found: Vec<_> = found.into_iter().map(|account_id| (account_id, now - OVERLAP)).collect();
             app.work.note_found(&found, true, now).await?;
         }
     }
@@ -50,7 +55,7 @@ async fn note_lagging(app: &App, since: i64, now: i64) -> Result<usize, RollupEr
     loop {
         let found = app.warehouse.lagging(since, &after).await?;
         let Some((last, _)) = found.last() else { return Ok(count) };
-        after.clone_from(last);
+        last.as_str().clone_into(&mut after);
         count += found.len();
         app.work.note_found(&found, false, now).await?;
     }
@@ -64,18 +69,16 @@ pub(crate) async fn take_in_mutations(app: &App) -> Result<(), RollupError> {
         return Ok(());
     }
     let now = (app.now)();
-    let mut account_ids: Vec<String> = mutations.iter().map(|mutation| mutation.account_id.clone()).collect();
-    account_ids.sort_unstable();
-    account_ids.dedup();
-    if account_ids.iter().any(String::is_empty) {
-        account_ids.clear();
-    }
-    app.warehouse.mark_all(&account_ids).await?;
-    if account_ids.is_empty() {
-        note_lagging(app, now - OVERLAP, now).await?;
-    } else {
-        let found: Vec<(String, i64)> = account_ids.into_iter().map(|account_id| (account_id, now - OVERLAP)).collect();
-        app.work.note_found(&found, false, now).await?;
+    // None if one of them may concern any account.
+    let account_ids: Option<BTreeSet<AccountId>> =
+        mutations.iter().map(|mutation| mutation.account_id.clone()).collect();
+    app.warehouse.mark_all(account_ids.as_ref()).await?;
+    match account_ids {
+        None => drop(note_lagging(app, now - OVERLAP, now).await?),
+        Some(account_ids) => {
+            let found: Vec<_> = account_ids.into_iter().map(|account_id| (account_id, now - OVERLAP)).collect();
+            app.work.note_found(&found, false, now).await?;
+        }
     }
     app.warehouse.take_in(&mutations).await?;
     Ok(())

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use analytics_domain::account::AccountId;
 use analytics_dynamo::{Left, SLOTS, TableError, Work};
 use analytics_warehouse::{WarehouseError, metric::Noted};
 
@@ -30,20 +31,20 @@ fn now() -> i64 {
 /// Notes in memory.
 #[derive(Default)]
 struct Notes {
-    works: RefCell<BTreeMap<String, Work>>,
+    works: RefCell<BTreeMap<AccountId, Work>>,
     /// An account of which something is noted just before it is claimed.
     noted_late: Cell<Option<&'static str>>,
 }
 
-fn slot_of(account_id: &str) -> u32 {
+fn slot_of(account_id: &AccountId) -> u32 {
     account_id.bytes().fold(0, |sum, byte| sum + u32::from(byte)) % SLOTS
 }
 
 impl Notes {
     /// Accounts that are due then, and a clock that starts.
-    fn of(account_ids: impl IntoIterator<Item = String>, due_at: i64) -> Self {
+    fn of(account_ids: impl IntoIterator<Item = AccountId>, due_at: i64) -> Self {
         NOW.set(START);
-        let work = |account_id: String| (account_id.clone(), Work { account_id, due_at, ..Work::default() });
+        let work = |account_id: AccountId| (account_id.clone(), Work { due_at, ..Work::new(account_id) });
         Self { works: RefCell::new(account_ids.into_iter().map(work).collect()), noted_late: Cell::default() }
     }
 
@@ -59,12 +60,12 @@ impl Index for Notes {
         Ok(behind.map(|(_, work)| work.clone()).take(crate::schedule::PAGE).collect())
     }
 
-    async fn of(&self, account_id: &str) -> Result<Option<Work>, TableError> {
+    async fn of(&self, account_id: &AccountId) -> Result<Option<Work>, TableError> {
         Ok(self.works.borrow().get(account_id).cloned())
     }
 
-    async fn claim(&self, account_id: &str, now: i64) -> Result<Option<Work>, TableError> {
-        if self.noted_late.get() == Some(account_id) {
+    async fn claim(&self, account_id: &AccountId, now: i64) -> Result<Option<Work>, TableError> {
+        if self.noted_late.get() == Some(account_id.as_str()) {
             self.noted_late.set(None);
             self.change(account_id, |work| work.noted_at = now);
         }
@@ -95,7 +96,7 @@ type Fault = fn() -> RollupError;
 /// ClickHouse with a fault that the buckets of one account cause.
 #[derive(Default)]
 struct Fake {
-    faulty: Option<(String, Fault)>,
+    faulty: Option<(AccountId, Fault)>,
     /// Asking for the buckets of the faulty account fails too.
     is_seen_at_once: bool,
     is_down: bool,
@@ -106,7 +107,7 @@ struct Fake {
     asked: Cell<usize>,
     /// How many accounts were looked at each time.
     looks: RefCell<Vec<usize>>,
-    rolled: RefCell<BTreeSet<String>>,
+    rolled: RefCell<BTreeSet<AccountId>>,
 }
 
 impl Fake {
@@ -125,7 +126,7 @@ impl Roller for Fake {
         Ok(self.ask()?)
     }
 
-    async fn look(&self, account_ids: &[String], _: i64) -> Result<Vec<Noted>, WarehouseError> {
+    async fn look(&self, account_ids: &[AccountId], _: i64) -> Result<Vec<Noted>, WarehouseError> {
         self.ask()?;
         self.looks.borrow_mut().push(account_ids.len());
         match &self.faulty {
@@ -158,8 +159,8 @@ impl Roller for Fake {
     }
 }
 
-fn accounts(count: usize) -> impl Iterator<Item = String> {
-    (0..count).map(|number| format!("account-{number:03}"))
+fn accounts(count: usize) -> impl Iterator<Item = AccountId> {
+    (0..count).map(|number| AccountId::stored(&format!("account-{number:03}")))
 }
 
 fn schedule<'a>(notes: &'a Notes, fake: &'a Fake) -> Schedule<'a, Notes, Fake> {
@@ -191,7 +192,7 @@ async fn whatever_goes_wrong_with_one_account_the_others_are_worked_on() {
     ];
     for fault in faults {
         for is_seen_at_once in [false, true] {
-            let faulty = Some(("account-013".to_owned(), fault));
+            let faulty = Some((AccountId::stored("account-013"), fault));
             let (notes, fake) = (Notes::of(accounts(50), START), Fake { faulty, is_seen_at_once, ..Fake::default() });
             let mut schedule = schedule(&notes, &fake);
             schedule.pass(Who::All).await.unwrap();
@@ -248,7 +249,7 @@ async fn a_call_that_runs_out_of_time_is_gone_on_with_where_it_ended() {
         notes.works.borrow_mut().extend(
             worked
                 .into_iter()
-                .map(|account_id| (account_id.clone(), Work { account_id, due_at: started, ..Work::default() })),
+                .map(|account_id| (account_id.clone(), Work { due_at: started, ..Work::new(account_id) })),
         );
     }
     assert!(ended[0], "one call has not time enough for all");
@@ -295,9 +296,9 @@ fn a_call_that_is_cut_off_has_time_to_note_it() {
 async fn one_account_can_be_asked_for() {
     let (notes, fake) = (Notes::of(accounts(50), START), Fake::default());
     let mut schedule = schedule(&notes, &fake);
-    schedule.pass(Who::Account("account-003")).await.unwrap();
-    assert_eq!(*fake.rolled.borrow(), BTreeSet::from(["account-003".to_owned()]));
-    assert_eq!(schedule.pass(Who::Account("nobody")).await.unwrap(), Ended::Through(None));
+    schedule.pass(Who::Account(&AccountId::stored("account-003"))).await.unwrap();
+    assert_eq!(*fake.rolled.borrow(), BTreeSet::from([AccountId::stored("account-003")]));
+    assert_eq!(schedule.pass(Who::Account(&AccountId::stored("nobody"))).await.unwrap(), Ended::Through(None));
 }
 
 #[tokio::test]
@@ -317,5 +318,5 @@ fn the_schedule_is_told_from_a_person() {
     let scheduled = serde_json::from_str(include_str!("../../../events/rollup-metrics.json")).expect("is JSON");
     assert_eq!(Call::of(&scheduled), Call::Routine);
     assert_eq!(Call::of(&serde_json::json!({})), Call::Everything);
-    assert_eq!(Call::of(&serde_json::json!({"accountId": "a"})), Call::Account("a".to_owned()));
+    assert_eq!(Call::of(&serde_json::json!({"accountId": "a"})), Call::Account(AccountId::stored("a")));
 }

@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use analytics_domain::{
+    account::AccountId,
     search::{Query, RejectedSearch, Search},
     time,
 };
@@ -16,14 +17,14 @@ use serde_json::value::RawValue;
 pub trait Events: Sync {
     fn search(
         &self,
-        account_id: &str,
+        account_id: &AccountId,
         search: &Search,
         now: i64,
     ) -> impl Future<Output = Result<FoundPage<FoundEvent>, WarehouseError>> + Send;
 
     fn search_rejected(
         &self,
-        account_id: &str,
+        account_id: &AccountId,
         search: &RejectedSearch,
     ) -> impl Future<Output = Result<FoundPage<FoundRejected>, WarehouseError>> + Send;
 }
@@ -31,7 +32,7 @@ pub trait Events: Sync {
 impl Events for EventWarehouse {
     async fn search(
         &self,
-        account_id: &str,
+        account_id: &AccountId,
         search: &Search,
         now: i64,
     ) -> Result<FoundPage<FoundEvent>, WarehouseError> {
@@ -40,7 +41,7 @@ impl Events for EventWarehouse {
 
     async fn search_rejected(
         &self,
-        account_id: &str,
+        account_id: &AccountId,
         search: &RejectedSearch,
     ) -> Result<FoundPage<FoundRejected>, WarehouseError> {
         Self::search_rejected(self, account_id, search).await
@@ -59,7 +60,7 @@ struct Page<T> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct EventOut {
-    account_id: String,
+    account_id: AccountId,
     event_id: String,
     event_type: String,
     event_name: String,
@@ -100,7 +101,7 @@ impl ContextOut {
 #[serde(rename_all = "camelCase")]
 struct RejectedOut {
     status: &'static str,
-    account_id: String,
+    account_id: AccountId,
     received_at: String,
     index: u32,
     code: String,
@@ -134,7 +135,7 @@ fn page<T, U: Serialize>(found: FoundPage<T>, encode: impl Fn(T) -> Result<U, Ap
     json(&Page { events, next_cursor: found.next, total: found.total })
 }
 
-fn event(account_id: &str, found: FoundEvent) -> Result<EventOut, ApiError> {
+fn event(account_id: &AccountId, found: FoundEvent) -> Result<EventOut, ApiError> {
     Ok(EventOut {
         account_id: account_id.to_owned(),
         event_id: found.event_id,
@@ -151,7 +152,7 @@ fn event(account_id: &str, found: FoundEvent) -> Result<EventOut, ApiError> {
     })
 }
 
-fn rejected(account_id: &str, found: FoundRejected) -> RejectedOut {
+fn rejected(account_id: &AccountId, found: FoundRejected) -> RejectedOut {
     RejectedOut {
         status: "rejected",
         account_id: account_id.to_owned(),
@@ -206,11 +207,11 @@ mod tests {
     impl Events for FakeEvents {
         async fn search(
             &self,
-            account_id: &str,
+            account_id: &AccountId,
             search: &Search,
             _: i64,
         ) -> Result<FoundPage<FoundEvent>, WarehouseError> {
-            self.asked.lock().unwrap_or_else(PoisonError::into_inner).push((account_id.to_owned(), search.clone()));
+            self.asked.lock().unwrap_or_else(PoisonError::into_inner).push((account_id.to_string(), search.clone()));
             if self.down {
                 return Err(WarehouseError::Unavailable("connection refused by 10.0.0.7".to_owned()));
             }
@@ -233,7 +234,7 @@ mod tests {
 
         async fn search_rejected(
             &self,
-            _: &str,
+            _: &AccountId,
             _: &RejectedSearch,
         ) -> Result<FoundPage<FoundRejected>, WarehouseError> {
             Ok(FoundPage { found: Vec::new(), next: None, total: None })

@@ -12,6 +12,7 @@ mod watchers;
 
 use std::{collections::BTreeSet, future::Future, time::Duration};
 
+use analytics_domain::account::AccountId;
 use analytics_dynamo::{ConnectionTable, Watched, WorkTable};
 use analytics_messaging::{Message, PartialFailure, Queue, QueueError, SqsBatch};
 use analytics_platform::{
@@ -20,10 +21,9 @@ use analytics_platform::{
 };
 use analytics_warehouse::{EventWarehouse, WarehouseError};
 use futures_util::{StreamExt, stream};
-use tokio::time::{Instant, timeout_at};
-
 use portions::{Portions, Sealed, portions};
 use storing::Outcome;
+use tokio::time::{Instant, timeout_at};
 pub use watchers::{LiveQueue, Watchers};
 
 /// Parts of a call's time, from its start. The function has 20 seconds (`template.yaml`): after these, announcing takes one
@@ -111,7 +111,7 @@ pub async fn handle<S: Store, D: DeadLetters, W: Watchers>(app: &App<S, D, W>, s
     let left = set_aside(&app.dead_letters, poison, start + SETTING_ASIDE).await;
     // Those who watch hear of what is in the store, once nothing else is left to do.
     let with_events = stored.into_iter().filter(|sealed| sealed.events > 0);
-    let account_ids: BTreeSet<String> = with_events.map(|sealed| sealed.account_id).collect();
+    let account_ids: BTreeSet<AccountId> = with_events.map(|sealed| sealed.account_id).collect();
     if !account_ids.is_empty() {
         app.watchers.stored(&account_ids).await;
     }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use analytics_domain::account::AccountId;
 use analytics_dynamo::WorkTable;
 use analytics_warehouse::{EventWarehouse, WarehouseError};
 use tokio::time::timeout;
@@ -31,7 +32,7 @@ impl NotedStore {
     /// Notes which accounts have rollups to compute, now that their events and marks are stored. The messages are acknowledged
     /// only after that: if this process dies before, they are delivered and noted again. If the table is down, the events are
     /// stored all the same, and `rollup-metrics` finds their marks when it next looks for all accounts.
-    async fn note(&self, account_ids: &BTreeSet<String>) {
+    async fn note(&self, account_ids: &BTreeSet<AccountId>) {
         match timeout(PATIENCE, self.work.note(account_ids, (self.now)())).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(error.cause = %error, "rollups to compute are not noted"),

@@ -3,7 +3,10 @@
 
 use std::collections::HashMap;
 
-use analytics_domain::event::{SealError, SealedBatch, derived_bytes, open};
+use analytics_domain::{
+    account::AccountId,
+    event::{SealError, SealedBatch, derived_bytes, open},
+};
 use analytics_messaging::Message;
 
 /// Plain bytes of one insert. ClickHouse takes them in less than a second, and a processor that is busy with them keeps no
@@ -15,7 +18,7 @@ pub const CALL_BYTES: usize = 4 * INSERT_BYTES;
 /// A message whose sealed batch can be read.
 pub struct Sealed<'m> {
     pub message: &'m Message,
-    pub account_id: String,
+    pub account_id: AccountId,
     /// Accepted events.
     pub events: usize,
     /// Plain bytes, and what the event store keeps of lists beside them.
@@ -30,7 +33,7 @@ impl<'m> Sealed<'m> {
         let derived: usize = batch.events.iter().map(|event| derived_bytes(&event.properties)).sum();
         Ok(Self {
             message,
-            account_id: batch.account_id.to_string(),
+            account_id: AccountId::stored(&batch.account_id),
             events: batch.events.len(),
             bytes: bytes.len() + derived,
         })
@@ -49,7 +52,7 @@ pub struct Portions<'m> {
 /// Shares a call out among the accounts: what an account has sent first goes before what others have sent second, whatever the
 /// order in which messages were handed over. An account that sends a lot delays itself.
 pub fn portions(messages: Vec<Sealed<'_>>) -> Portions<'_> {
-    let mut sent: HashMap<String, usize> = HashMap::new();
+    let mut sent: HashMap<AccountId, usize> = HashMap::new();
     let mut ranked: Vec<(usize, Sealed<'_>)> = Vec::with_capacity(messages.len());
     for message in messages {
         let before = sent.entry(message.account_id.clone()).or_default();

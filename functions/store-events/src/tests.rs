@@ -2,10 +2,15 @@
 
 use std::sync::Mutex;
 
-use super::portions::{CALL_BYTES, INSERT_BYTES};
-use analytics_domain::event::{SealedBatch, SealedEvent, open, seal};
+use analytics_domain::{
+    account::AccountId,
+    event::{SealedBatch, SealedEvent, open, seal},
+};
 
-use super::*;
+use super::{
+    portions::{CALL_BYTES, INSERT_BYTES},
+    *,
+};
 
 /// ClickHouse that refuses whatever holds an event of this id, and counts what it is asked.
 #[derive(Default)]
@@ -82,8 +87,8 @@ impl DeadLetters for FakeDeadLetters {
 struct FakeWatchers(Mutex<Vec<String>>);
 
 impl Watchers for FakeWatchers {
-    async fn stored(&self, account_ids: &BTreeSet<String>) {
-        self.0.lock().expect("no test panics with it").extend(account_ids.iter().cloned());
+    async fn stored(&self, account_ids: &BTreeSet<AccountId>) {
+        self.0.lock().expect("no test panics with it").extend(account_ids.iter().map(ToString::to_string));
     }
 }
 

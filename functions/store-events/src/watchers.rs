@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use analytics_domain::live::LiveMessage;
+use analytics_domain::{account::AccountId, live::LiveMessage};
 use analytics_dynamo::Watched;
 use analytics_messaging::Queue;
 use futures_util::{StreamExt, stream};
@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_millis(700);
 
 /// Those who watch, and are told that there is something new.
 pub trait Watchers: Sync {
-    fn stored(&self, account_ids: &BTreeSet<String>) -> impl Future<Output = ()> + Send;
+    fn stored(&self, account_ids: &BTreeSet<AccountId>) -> impl Future<Output = ()> + Send;
 }
 
 /// The live queue, for accounts that somebody watches.
@@ -28,9 +28,9 @@ pub struct LiveQueue {
 }
 
 impl Watchers for LiveQueue {
-    async fn stored(&self, account_ids: &BTreeSet<String>) {
+    async fn stored(&self, account_ids: &BTreeSet<AccountId>) {
         let at = (self.now)();
-        let watched = self.watched.among(account_ids.iter().map(String::as_str), at).await;
+        let watched = self.watched.among(account_ids, at).await;
         let count = watched.len();
         let sending: Vec<_> = watched.into_iter().map(|account_id| self.announce(account_id, at)).collect();
         if timeout(PATIENCE, stream::iter(sending).buffer_unordered(AT_ONCE).collect::<()>()).await.is_err() {
@@ -40,11 +40,11 @@ impl Watchers for LiveQueue {
 }
 
 impl LiveQueue {
-    async fn announce(&self, account_id: &str, at: i64) {
+    async fn announce(&self, account_id: &AccountId, at: i64) {
         let message = LiveMessage::Stored { account_id: account_id.into(), at };
         let Ok(text) = serde_json::to_string(&message) else { return };
         if let Err(error) = self.live.send_in_group(text, &message.group()).await {
-            tracing::warn!(account.id = account_id, error.cause = %error, "stored events were not announced");
+            tracing::warn!(account.id = account_id.as_str(), error.cause = %error, "stored events were not announced");
         }
     }
 }

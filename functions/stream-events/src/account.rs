@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use analytics_domain::{
+    account::AccountId,
     live::{Connection, Followed, Frame, Head, LiveMessage, Stream, Way},
     time,
 };
@@ -46,7 +47,7 @@ pub struct Wanted {
 /// An account, as it is at the time of a call.
 pub struct Account<'a> {
     pub app: &'a App,
-    pub id: &'a str,
+    pub id: &'a AccountId,
     pub connections: Vec<Connection>,
     /// What is left of the call's time.
     pub budget: Budget,
@@ -55,12 +56,12 @@ pub struct Account<'a> {
 }
 
 impl<'a> Account<'a> {
-    pub async fn load(app: &'a App, id: &'a str, budget: Budget) -> Result<Self, TableError> {
+    pub async fn load(app: &'a App, id: &'a AccountId, budget: Budget) -> Result<Self, TableError> {
         Ok(Self::of(app, id, audience(app, id).await?, budget))
     }
 
     /// An account with these connections.
-    pub const fn of(app: &'a App, id: &'a str, connections: Vec<Connection>, budget: Budget) -> Self {
+    pub const fn of(app: &'a App, id: &'a AccountId, connections: Vec<Connection>, budget: Budget) -> Self {
         Self { app, id, connections, budget, is_noticed: false }
     }
 
@@ -265,7 +266,11 @@ impl<'a> Account<'a> {
             }
         });
         if timeout(ENDING, join_all(ending)).await.is_err() {
-            tracing::warn!(account.id = self.id, connections = over.len(), "connections were not ended in time");
+            tracing::warn!(
+                account.id = self.id.as_str(),
+                connections = over.len(),
+                "connections were not ended in time"
+            );
         }
     }
 
@@ -274,7 +279,7 @@ impl<'a> Account<'a> {
         let ids: Vec<String> = parcels.iter().map(|parcel| parcel.connection_id.clone()).collect();
         let unreached = self.send(parcels).await;
         tracing::info!(
-            account.id = self.id,
+            account.id = self.id.as_str(),
             stream,
             events,
             frames = ids.len() - unreached.len(),
@@ -315,7 +320,7 @@ impl<'a> Account<'a> {
     }
 }
 
-async fn leave(app: &App, account_id: &str, id: &str, now: i64) {
+async fn leave(app: &App, account_id: &AccountId, id: &str, now: i64) {
     if let Err(error) = app.connections.leave(account_id, id, now).await {
         tracing::warn!(connection.id = id, error.cause = %error, "a connection's end could not be noted");
     }

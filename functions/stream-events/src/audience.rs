@@ -1,7 +1,7 @@
 //! Who is connected, read again only when it has changed: a thousand connections are not read for every frame, nor for each that
 //! comes to them.
 
-use analytics_domain::live::Connection;
+use analytics_domain::{account::AccountId, live::Connection};
 use analytics_dynamo::TableError;
 
 use crate::App;
@@ -17,7 +17,7 @@ pub struct Audience {
 }
 
 /// The connections of an account.
-pub async fn audience(app: &App, account_id: &str) -> Result<Vec<Connection>, TableError> {
+pub async fn audience(app: &App, account_id: &AccountId) -> Result<Vec<Connection>, TableError> {
     let now = (app.now)();
     let changes = app.connections.changes(account_id).await?;
     let is_known = |known: &&Audience| known.changes == changes && now - known.read_at < BELIEVED;

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use analytics_answers::{Answer, Answers, Ask, Query, Scope};
-use analytics_domain::live::{Connection, FEEDS, Frame, Head, LiveMessage, Stream, Subscription, Way};
+use analytics_domain::{
+    account::AccountId,
+    live::{Connection, FEEDS, Frame, Head, LiveMessage, Stream, Subscription, Way},
+};
 use analytics_dynamo::TableError;
 use analytics_http::{ApiError, FieldError};
 use analytics_metrics::{Questions, refused};
@@ -69,7 +72,11 @@ impl Account<'_> {
                 && error.code == TOO_MUCH
                 && head.late + 1 < TRIES
             {
-                tracing::warn!(account.id = self.id, tries = head.late + 1, "a question takes more than its share");
+                tracing::warn!(
+                    account.id = self.id.as_str(),
+                    tries = head.late + 1,
+                    "a question takes more than its share"
+                );
                 self.app.feeds.set_head(&way.place, &head, &head.later(), now).await?;
                 left.push(way);
                 continue;
@@ -127,7 +134,7 @@ impl Account<'_> {
             let again = LiveMessage::Again { account_id: self.id.into(), feeds, at: (self.app.now)() };
             if let Err(error) = self.queue(&again).await {
                 // The next event that is stored has them asked too.
-                tracing::warn!(account.id = self.id, error.cause = %error, "numbers are not asked again now");
+                tracing::warn!(account.id = self.id.as_str(), error.cause = %error, "numbers are not asked again now");
             }
         }
         for (id, streams) in waiting {
@@ -147,7 +154,12 @@ impl Account<'_> {
             Ok(answers) => answers,
             Err(error) => {
                 if let Some(cause) = &error.cause {
-                    tracing::error!(account.id = self.id, error.code = error.code, error.cause = cause, "no answer");
+                    tracing::error!(
+                        account.id = self.id.as_str(),
+                        error.code = error.code,
+                        error.cause = cause,
+                        "no answer"
+                    );
                 }
                 // What makes no sense now will not make sense later. Who asks for it again begins with all tries.
                 let is_over = error.status.is_client_error();
@@ -193,7 +205,7 @@ fn words(error: &ApiError) -> String {
 
 async fn ask(
     answers: &Answers,
-    account_id: &str,
+    account_id: &AccountId,
     stream: &Stream,
     subscription: &Subscription,
     now: i64,

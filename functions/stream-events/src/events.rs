@@ -109,7 +109,7 @@ impl Account<'_> {
             try_join_all(writes).await?;
         }
         if let Err(error) = self.app.seen.note(self.id, (self.app.now)(), &counted).await {
-            tracing::warn!(account.id = self.id, error.cause = %error, "other processes may count repeats of these events");
+            tracing::warn!(account.id = self.id.as_str(), error.cause = %error, "other processes may count repeats of these events");
         }
         Ok(told_at)
     }

@@ -38,13 +38,13 @@ impl Followers {
 
 #[cfg(test)]
 mod tests {
-    use analytics_domain::{access::Role, live::Followed};
+    use analytics_domain::{access::Role, account::AccountId, live::Followed};
 
     use super::*;
 
     fn connection(id: &str, left_at: Option<i64>, followed: Followed) -> Connection {
         Connection {
-            account_id: "a".to_owned(),
+            account_id: AccountId::stored("a"),
             id: id.to_owned(),
             role: Role::Viewer,
             connected_at: 0,
@@ -60,7 +60,7 @@ mod tests {
         let followed = |names: &[&str], begun| {
             let event_names = names.iter().map(|name| (*name).to_owned()).collect();
             let subscription = Subscription { event_names, ..Subscription::whole(0) };
-            Followed { begun, ..Followed::new("a", &Stream::Analytics, subscription) }
+            Followed { begun, ..Followed::new(&AccountId::stored("a"), &Stream::Analytics, subscription) }
         };
         let connections = [
             connection("1", None, followed(&[], true)),

@@ -61,6 +61,7 @@ impl Laggards {
 mod tests {
     use analytics_domain::{
         access::Role,
+        account::AccountId,
         live::{Followed, Subscription},
     };
 
@@ -90,7 +91,9 @@ mod tests {
         let ctr = Stream::Metric("ctr".to_owned());
         assert_eq!(laggards.missed(&connection, &Stream::Analytics), Some(7));
         assert_eq!(laggards.missed(&connection, &ctr), Some(0));
-        connection.subscriptions.insert(ctr.clone(), Followed::new("a", &ctr, Subscription::whole(1_201)));
+        connection
+            .subscriptions
+            .insert(ctr.clone(), Followed::new(&AccountId::stored("a"), &ctr, Subscription::whole(1_201)));
         assert_eq!(laggards.missed(&connection, &ctr), None);
         laggards.made_up("c", "analytics");
         assert_eq!((laggards.missed(&connection, &Stream::Analytics), laggards.len()), (None, 1));
@@ -98,9 +101,9 @@ mod tests {
 
     fn connection() -> Connection {
         let streams = [Stream::Analytics, Stream::Metric("ctr".to_owned())];
-        let followed = |stream: &Stream| Followed::new("a", stream, Subscription::whole(1_000));
+        let followed = |stream: &Stream| Followed::new(&AccountId::stored("a"), stream, Subscription::whole(1_000));
         Connection {
-            account_id: "a".to_owned(),
+            account_id: AccountId::stored("a"),
             id: "c".to_owned(),
             role: Role::Viewer,
             connected_at: 0,

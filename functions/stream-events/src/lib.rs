@@ -26,8 +26,12 @@ use std::{
     time::Duration,
 };
 
+use account::{Account, News};
 use analytics_answers::Answers;
-use analytics_domain::live::{LiveMessage, Seen};
+use analytics_domain::{
+    account::AccountId,
+    live::{LiveMessage, Seen},
+};
 use analytics_dynamo::{ConnectionTable, FeedTable, SeenTable};
 use analytics_http::Verifier;
 use analytics_messaging::{Message, PartialFailure, Queue, SqsBatch};
@@ -36,15 +40,13 @@ use analytics_platform::{
     config::{ConfigError, Lookup},
 };
 use analytics_sockets::Sockets;
-use futures_util::future::join_all;
-use tokio::time::{sleep_until, timeout_at};
-
-use account::{Account, News};
 use audience::Audience;
 use budget::Budget;
 use chart::Chart;
+use futures_util::future::join_all;
 use laggards::Laggards;
 pub use sockets::end_invalid;
+use tokio::time::{sleep_until, timeout_at};
 
 /// Events that wait for a frame unless a setting says otherwise.
 const MOST: NonZero<usize> = NonZero::new(50).unwrap();
@@ -78,7 +80,7 @@ struct Memory {
     /// The last answers of metrics, by their place in the table.
     charts: HashMap<String, Chart>,
     /// Who is connected, by account.
-    audiences: HashMap<String, Audience>,
+    audiences: HashMap<AccountId, Audience>,
     /// Clients that do not keep up.
     laggards: Laggards,
     /// What clients have been told once.
@@ -86,7 +88,7 @@ struct Memory {
     /// When numbers were asked last, by their place in the table.
     asked: HashMap<String, i64>,
     /// The latest events that were counted, by account.
-    seen: HashMap<String, Known>,
+    seen: HashMap<AccountId, Known>,
 }
 
 /// Events that were counted, as far as they were read by then.
@@ -169,8 +171,8 @@ pub async fn handle(app: &App, batch: SqsBatch) -> PartialFailure {
     }
     let budget = Budget::new(groups.len());
     let groups = groups.into_values().map(|(messages, parsed)| async move {
-        let account_id = parsed.first().map_or("", |news| news.message.account_id());
-        let told = async { Account::load(app, account_id, budget).await?.tell(&parsed, is_full).await };
+        let account_id = AccountId::stored(parsed.first().map_or("", |news| news.message.account_id()));
+        let told = async { Account::load(app, &account_id, budget).await?.tell(&parsed, is_full).await };
         let cause = match timeout_at(budget.answering(), told).await {
             Ok(Ok(until)) => {
                 if let Some(until) = until {
@@ -181,7 +183,7 @@ pub async fn handle(app: &App, batch: SqsBatch) -> PartialFailure {
             Ok(Err(error)) => error.to_string(),
             Err(_) => "the call's time is over".to_owned(),
         };
-        tracing::warn!(account.id = account_id, error.cause = cause, "not told now, will come again");
+        tracing::warn!(account.id = account_id.as_str(), error.cause = cause, "not told now, will come again");
         messages
     });
     join_all(groups).await.into_iter().flatten().collect()

@@ -1,6 +1,7 @@
 //! Sockets on which nothing is said: whether their tokens still count is looked at now and then, since no frame and no message
 //! of theirs has it looked at.
 
+use analytics_domain::account::AccountId;
 use futures_util::{StreamExt, stream};
 use tokio::time::timeout_at;
 
@@ -30,7 +31,7 @@ pub async fn end_invalid(app: &App) {
 
 /// The accounts from a random one on. If there is no time for all of them, each has the same chance, and the last of a fixed
 /// order are not left out again and again.
-fn from_anywhere(mut accounts: Vec<String>, random: u64) -> Vec<String> {
+fn from_anywhere<T>(mut accounts: Vec<T>, random: u64) -> Vec<T> {
     if let Some(start) = random.checked_rem(accounts.len() as u64) {
         accounts.rotate_left(usize::try_from(start).unwrap_or(0));
     }
@@ -38,10 +39,12 @@ fn from_anywhere(mut accounts: Vec<String>, random: u64) -> Vec<String> {
 }
 
 /// The connections of one account are forgotten at once: those of all accounts would not fit into the memory.
-async fn check(app: &App, account_id: String, budget: Budget) {
+async fn check(app: &App, account_id: AccountId, budget: Budget) {
     match app.connections.list(&account_id, (app.now)()).await {
         Ok(connections) => Account::of(app, &account_id, connections, budget).end_those_who_may_not_stay().await,
-        Err(error) => tracing::warn!(account.id = account_id, error.cause = %error, "connections were not looked at"),
+        Err(error) => {
+            tracing::warn!(account.id = account_id.as_str(), error.cause = %error, "connections were not looked at")
+        }
     }
 }
 
@@ -62,6 +65,6 @@ mod tests {
                 .iter()
                 .all(|order| order.iter().collect::<BTreeSet<_>>() == accounts.iter().collect::<BTreeSet<_>>())
         );
-        assert!(from_anywhere(Vec::new(), 7).is_empty());
+        assert!(from_anywhere(Vec::<String>::new(), 7).is_empty());
     }
 }

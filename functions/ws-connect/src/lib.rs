@@ -39,17 +39,17 @@ async fn connect(app: &App, event: &SocketEvent) -> Result<(), Refused> {
     let token = token.or_else(|| offered(event).find_map(|protocol| protocol.strip_prefix(TOKEN_PREFIX)));
     let missing = || refused(401, "token_missing", "connect with ?token=<JWT>, or with the subprotocol bearer.<JWT>");
     let identity = app.verifier.identify(token.ok_or_else(missing)?, now).await?;
-    let principal = identity.principal;
+    let caller = identity.caller;
     // Whoever may follow nothing has no use for a connection.
-    may_follow(&principal, &Stream::Analytics)?;
+    may_follow(&caller, &Stream::Analytics)?;
     let streams = event.query("stream");
     if streams.len() > STREAMS {
         return Err(refused(400, "too_many_streams", &format!("a connection follows {STREAMS} streams at most")));
     }
     let mut connection = Connection {
-        account_id: principal.account_id.clone(),
+        account_id: caller.account_id.clone(),
         id: event.request_context.connection_id.clone(),
-        role: principal.role,
+        role: caller.role,
         connected_at: now,
         token_expires_at: identity.expires_at,
         signed_by: Some(identity.signed_by.to_string()),
@@ -58,7 +58,7 @@ async fn connect(app: &App, event: &SocketEvent) -> Result<(), Refused> {
     };
     for stream in streams {
         let stream: Stream = stream.parse().map_err(|detail| refused(400, "unknown_stream", detail))?;
-        may_follow(&principal, &stream)?;
+        may_follow(&caller, &stream)?;
         let followed = Followed::new(&connection.account_id, &stream, Subscription::whole(now));
         connection.subscriptions.insert(stream, followed);
     }

@@ -67,17 +67,17 @@ async fn act(app: &App, id: &str, body: &str) -> Result<Vec<String>, Refused> {
             let identified = app.verifier.identify(&token, now).await.map_err(Refused::from);
             // The one that is used goes on to count until it ends.
             let stays = connection.token_expires_at > now;
-            let Identity { principal, expires_at, signed_by } = identified.map_err(|refused| match refused.status {
+            let Identity { caller, expires_at, signed_by } = identified.map_err(|refused| match refused.status {
                 401 if stays => Refused { status: 400, ..refused },
                 _ => refused,
             })?;
-            if principal.account_id != connection.account_id {
+            if caller.account_id != connection.account_id {
                 return Err(refused(403, "other_account", "the token is of another account: open another connection"));
             }
             for stream in connection.subscriptions.keys() {
-                may_follow(&principal, stream)?;
+                may_follow(&caller, stream)?;
             }
-            (connection.role, connection.token_expires_at) = (principal.role, expires_at);
+            (connection.role, connection.token_expires_at) = (caller.role, expires_at);
             connection.signed_by = Some(signed_by.to_string());
             app.connections.renew(&connection).await.map_err(unavailable)?;
             Ok(vec![Frame::Authenticated { token_expires_at: time::format(expires_at) }.to_json()])

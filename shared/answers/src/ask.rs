@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use analytics_domain::metric::{Definition, Filter, Metrics, Window, buckets::Range};
+use analytics_domain::{
+    account::AccountId,
+    metric::{Definition, Filter, Metrics, Window, buckets::Range},
+};
 use analytics_dynamo::{MetricTable, TableError, Tables};
 use analytics_platform::{
     aws,
@@ -33,7 +36,7 @@ const ANSWER_TIME: Duration = Duration::from_secs(25);
 /// Whose events a question is about.
 #[derive(Clone, Debug)]
 pub struct Scope {
-    pub account_id: String,
+    pub account_id: AccountId,
     /// What the asker may see of the account: everything, unless it says otherwise.
     pub filter: Filter,
 }
@@ -41,8 +44,8 @@ pub struct Scope {
 impl Scope {
     /// All events of an account.
     #[must_use]
-    pub fn account(account_id: &str) -> Self {
-        Self { account_id: account_id.to_owned(), filter: Filter::EVERYTHING }
+    pub fn account(account_id: &AccountId) -> Self {
+        Self { account_id: account_id.clone(), filter: Filter::EVERYTHING }
     }
 }
 
@@ -195,11 +198,11 @@ impl Answers {
         let questions = pairs.iter().zip(windows);
         let needs_table =
             questions.filter(|((_, ask), window)| window.as_ref().is_ok_and(|window| !suffices(ask, window)));
-        let accounts: BTreeSet<&str> = needs_table.map(|((scope, _), _)| &*scope.account_id).collect();
+        let accounts: BTreeSet<&AccountId> = needs_table.map(|((scope, _), _)| &scope.account_id).collect();
         let lists: Vec<_> = accounts.iter().map(|account| self.table.list(account)).collect();
         let lists: Vec<Result<_, TableError>> = stream::iter(lists).buffered(AT_ONCE).collect().await;
-        let lists: BTreeMap<&str, Result<_, TableError>> = accounts.into_iter().zip(lists).collect();
-        let of = |(scope, _): &(&Scope, &Ask)| match lists.get(&*scope.account_id) {
+        let lists: BTreeMap<&AccountId, Result<_, TableError>> = accounts.into_iter().zip(lists).collect();
+        let of = |(scope, _): &(&Scope, &Ask)| match lists.get(&scope.account_id) {
             None => Ok(Metrics::new(Vec::new())),
             Some(Ok(kept)) => Ok(Metrics::new(kept.metrics.clone())),
             Some(Err(error)) => Err(AskError::from(error.clone())),
@@ -226,11 +229,11 @@ impl Answers {
         }
         let mut found: Vec<Result<Rollups, AskError>> = windows.iter().map(|_| Ok(Rollups::default())).collect();
         for (ranges, members) in groups {
-            let accounts: BTreeSet<&str> = members.iter().map(|index| &*pairs[*index].0.account_id).collect();
-            let accounts: Vec<&str> = accounts.into_iter().collect();
+            let accounts: BTreeSet<&AccountId> = members.iter().map(|index| &pairs[*index].0.account_id).collect();
+            let accounts: Vec<&AccountId> = accounts.into_iter().collect();
             let all = self.warehouse.rollups(&accounts, &ranges, now).await.map_err(AskError::from);
             for index in members {
-                let place = accounts.binary_search(&&*pairs[index].0.account_id).unwrap_or(0);
+                let place = accounts.binary_search(&&pairs[index].0.account_id).unwrap_or(0);
                 found[index] = all.as_ref().map(|all| all[place].clone()).map_err(AskError::clone);
             }
         }

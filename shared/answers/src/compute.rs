@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use analytics_domain::metric::{
-    Answer as Numbers, CURRENCY, Cell, Compiled, Filter, Input, Key, Measure, Metrics, Query, assemble,
-    buckets::Buckets, dimension_sets, filter, rank, with_others,
+use analytics_domain::{
+    account::AccountId,
+    metric::{
+        Answer as Numbers, CURRENCY, Cell, Compiled, Filter, Input, Key, Measure, Metrics, Query, assemble,
+        buckets::Buckets, dimension_sets, filter, rank, with_others,
+    },
 };
 use analytics_warehouse::{
     EventWarehouse,
@@ -36,7 +39,7 @@ type Before<'q> = Option<(Told, &'q Buckets)>;
 /// An account about which is asked, with what is known of it.
 #[derive(Clone, Copy)]
 pub(crate) struct Asker<'a> {
-    pub account_id: &'a str,
+    pub account_id: &'a AccountId,
     pub metrics: &'a Metrics,
     pub rollups: &'a Rollups,
 }

@@ -2,9 +2,12 @@
 
 use std::convert::Infallible;
 
-use analytics_domain::metric::{
-    Definition, Filter, Input, Kind, Meaningless, Measure, Metrics, Node, Problem, ResolvedKind, Vocabulary,
-    check_kind, compile,
+use analytics_domain::{
+    account::AccountId,
+    metric::{
+        Definition, Filter, Input, Kind, Meaningless, Measure, Metrics, Node, Problem, ResolvedKind, Vocabulary,
+        check_kind, compile,
+    },
 };
 use analytics_warehouse::{EventWarehouse, metric::EVENT_NAMES};
 use tokio::time::timeout_at;
@@ -66,7 +69,7 @@ impl Formula {
 /// The formulas of all queries.
 pub(crate) async fn formulas(
     warehouse: &EventWarehouse,
-    account_id: &str,
+    account_id: &AccountId,
     metrics: &Metrics,
     queries: &[Query],
     time: Time,

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::account::AccountId;
+
 /// What a token's bearer may do. The account (tenant) and the role both come from the token, never from the request.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
@@ -43,7 +45,7 @@ impl Role {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The tenant. Every stored thing belongs to one.
-    pub account_id: String,
+    pub account_id: AccountId,
     pub role: Role,
 }
 

@@ -6,6 +6,8 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::account::AccountId;
+
 /// How long one try may take before another may take over: longer than a function runs.
 pub const LOCK_MILLIS: i64 = 15_000;
 /// How long an answer is kept.
@@ -47,7 +49,7 @@ impl Ticket {
     /// An account without `#` ends at the first `#`, and an operation has none either. An account with `#` has its length in
     /// front, and the `#` before it tells it from every other account.
     #[must_use]
-    pub fn new(account_id: &str, operation: &str, key: &str, body: &[u8]) -> Self {
+    pub fn new(account_id: &AccountId, operation: &str, key: &str, body: &[u8]) -> Self {
         let key = if account_id.contains('#') {
             format!("#{}#{account_id}#{operation}#{key}", account_id.len())
         } else {
@@ -79,19 +81,23 @@ mod tests {
 
     use super::*;
 
+    fn ticket_of(account: &str, operation: &str, key: &str, body: &[u8]) -> Ticket {
+        Ticket::new(&AccountId::stored(account), operation, key, body)
+    }
+
     #[test]
     fn the_same_key_of_another_account_is_another_request() {
-        let ticket = |account| Ticket::new(account, "track-events", "k", b"[]");
+        let ticket = |account| ticket_of(account, "track-events", "k", b"[]");
         assert_ne!(ticket("a").key, ticket("b").key);
         assert_ne!(ticket("a").seed(), ticket("b").seed());
         assert_eq!(ticket("a"), ticket("a"));
-        assert_ne!(ticket("a").body, Ticket::new("a", "track-events", "k", b"[1]").body);
+        assert_ne!(ticket("a").body, ticket_of("a", "track-events", "k", b"[1]").body);
     }
 
     #[test]
     fn an_account_with_a_number_sign_shares_no_key() {
-        let one = Ticket::new("a", "track-events", "track-events#k", b"");
-        let other = Ticket::new("a#track-events", "track-events", "k", b"");
+        let one = ticket_of("a", "track-events", "track-events#k", b"");
+        let other = ticket_of("a#track-events", "track-events", "k", b"");
         assert_ne!(one.key, other.key);
         assert_ne!(one.seed(), other.seed());
     }
@@ -99,7 +105,7 @@ mod tests {
     /// Answers that were noted before a deploy are found after it.
     #[test]
     fn keys_of_accounts_without_a_number_sign_stay_as_they_were() {
-        let ticket = Ticket::new("demo", "track-events", "k#1", b"[]");
+        let ticket = ticket_of("demo", "track-events", "k#1", b"[]");
         assert_eq!(ticket.key, "demo#track-events#k#1");
         assert_eq!(ticket.seed(), [112, 248, 32, 19, 30, 137, 0, 37, 43, 122]);
     }
@@ -110,7 +116,7 @@ mod tests {
             one in ("(a|#|1|3|#track-event){1,4}", "track-events?", "(a|#|1|3|track-events){1,4}"),
             other in ("(a|#|1|3|#track-event){1,4}", "track-events?", "(a|#|1|3|track-events){1,4}"),
         ) {
-            let key = |(account, operation, key): &(String, String, String)| Ticket::new(account, operation, key, b"").key;
+            let key = |(account, operation, key): &(String, String, String)| ticket_of(account, operation, key, b"").key;
             prop_assert_eq!(key(&one) == key(&other), one == other);
         }
     }

@@ -2,6 +2,7 @@
 //! what. Nothing here knows of HTTP, AWS, ClickHouse or tokio; time and randomness come in as arguments.
 
 pub mod access;
+pub mod account;
 pub mod catalogue;
 pub mod cursor;
 pub mod event;

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use analytics_domain::{
     access::Role,
+    account::AccountId,
     live::{Connection, Followed, MEMORY, STREAMS, Stream, Subscription},
 };
 use aws_sdk_dynamodb::{
@@ -17,9 +18,9 @@ use aws_sdk_dynamodb::{
     operation::update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
     types::{AttributeValue, ReturnValue},
 };
+use limits::{OF_CONNECTIONS, OF_SUBSCRIPTIONS};
 
 use crate::{TableError, integer, number, settled, text, unavailable};
-use limits::{OF_CONNECTIONS, OF_SUBSCRIPTIONS};
 
 /// Connections by account.
 #[derive(Clone, Debug)]
@@ -43,11 +44,11 @@ pub enum Added {
 /// Connections looked at at once to see whether there is any: expired ones may still be among them.
 const FEW: i32 = 10;
 
-fn by_account(account_id: &str) -> AttributeValue {
+fn by_account(account_id: &AccountId) -> AttributeValue {
     text(&format!("account#{account_id}"))
 }
 
-fn by_changes(account_id: &str) -> AttributeValue {
+fn by_changes(account_id: &AccountId) -> AttributeValue {
     text(&format!("changes#{account_id}"))
 }
 
@@ -66,7 +67,7 @@ impl ConnectionTable {
         Self { client, name: name.into() }
     }
 
-    fn update(&self, account_id: &str, connection_id: &str) -> UpdateItemFluentBuilder {
+    fn update(&self, account_id: &AccountId, connection_id: &str) -> UpdateItemFluentBuilder {
         let update = self.client.update_item().table_name(&self.name);
         update.key("watched", by_account(account_id)).key("connectionId", text(connection_id))
     }
@@ -120,7 +121,7 @@ impl ConnectionTable {
     }
 
     /// Counts a change that has been made. Returns how many there have been.
-    async fn changed(&self, account_id: &str) -> Result<i64, TableError> {
+    async fn changed(&self, account_id: &AccountId) -> Result<i64, TableError> {
         let update = self.client.update_item().table_name(&self.name);
         let update = update.key("watched", by_changes(account_id)).key("connectionId", text("changes"));
         let update = update.update_expression("ADD changes :one").expression_attribute_values(":one", number(1));
@@ -135,7 +136,7 @@ impl ConnectionTable {
     ///
     /// # Errors
     /// If the table does not answer.
-    pub async fn changes(&self, account_id: &str) -> Result<i64, TableError> {
+    pub async fn changes(&self, account_id: &AccountId) -> Result<i64, TableError> {
         let get = self.client.get_item().table_name(&self.name).consistent_read(true);
         let get = get.key("watched", by_changes(account_id)).key("connectionId", text("changes"));
         let item = get.send().await.map_err(|error| unavailable(&error))?.item;
@@ -146,19 +147,19 @@ impl ConnectionTable {
     ///
     /// # Errors
     /// If the table does not answer.
-    pub async fn account_of(&self, connection_id: &str) -> Result<Option<String>, TableError> {
+    pub async fn account_of(&self, connection_id: &str) -> Result<Option<AccountId>, TableError> {
         let get = self.client.get_item().table_name(&self.name);
         let get =
             get.key("watched", by_id(connection_id)).key("connectionId", text(connection_id)).consistent_read(true);
         let item = get.send().await.map_err(|error| unavailable(&error))?.item;
-        Ok(item.and_then(|item| item.get("accountId")?.as_s().ok().cloned()))
+        Ok(item.and_then(|item| item.get("accountId")?.as_s().ok().map(|id| AccountId::stored(id))))
     }
 
     /// One connection.
     ///
     /// # Errors
     /// If the table does not answer or holds nonsense.
-    pub async fn get(&self, account_id: &str, connection_id: &str) -> Result<Option<Connection>, TableError> {
+    pub async fn get(&self, account_id: &AccountId, connection_id: &str) -> Result<Option<Connection>, TableError> {
         let get = self.client.get_item().table_name(&self.name).consistent_read(true);
         let get = get.key("watched", by_account(account_id)).key("connectionId", text(connection_id));
         let item = get.send().await.map_err(|error| unavailable(&error))?.item;
@@ -169,7 +170,7 @@ impl ConnectionTable {
     ///
     /// # Errors
     /// If the table does not answer or holds nonsense.
-    pub async fn list(&self, account_id: &str, now: i64) -> Result<Vec<Connection>, TableError> {
+    pub async fn list(&self, account_id: &AccountId, now: i64) -> Result<Vec<Connection>, TableError> {
         let mut connections = Vec::new();
         let mut start = None;
         loop {
@@ -199,7 +200,7 @@ impl ConnectionTable {
     ///
     /// # Errors
     /// If the table does not answer.
-    pub async fn accounts(&self, now: i64) -> Result<Vec<String>, TableError> {
+    pub async fn accounts(&self, now: i64) -> Result<Vec<AccountId>, TableError> {
         let (mut accounts, mut start) = (Vec::new(), None);
         loop {
             let query = self
@@ -212,7 +213,8 @@ impl ConnectionTable {
                 .expression_attribute_values(":now", number(now / 1_000))
                 .set_exclusive_start_key(start);
             let page = query.send().await.map_err(|error| unavailable(&error))?;
-            accounts.extend(page.items().iter().filter_map(|item| item.get("connectionId")?.as_s().ok().cloned()));
+            let ids = page.items().iter().filter_map(|item| item.get("connectionId")?.as_s().ok());
+            accounts.extend(ids.map(|id| AccountId::stored(id)));
             start = page.last_evaluated_key;
             if start.is_none() {
                 return Ok(accounts);
@@ -224,7 +226,7 @@ impl ConnectionTable {
     ///
     /// # Errors
     /// If the table does not answer.
-    pub async fn is_watched(&self, account_id: &str, now: i64) -> Result<bool, TableError> {
+    pub async fn is_watched(&self, account_id: &AccountId, now: i64) -> Result<bool, TableError> {
         let query = self
             .client
             .query()
@@ -294,7 +296,12 @@ impl ConnectionTable {
     ///
     /// # Errors
     /// If the table does not answer.
-    pub async fn begin(&self, account_id: &str, connection_id: &str, streams: &[&Followed]) -> Result<i64, TableError> {
+    pub async fn begin(
+        &self,
+        account_id: &AccountId,
+        connection_id: &str,
+        streams: &[&Followed],
+    ) -> Result<i64, TableError> {
         let mut update = self.update(account_id, connection_id).condition_expression("attribute_exists(connectionId)");
         let mut set = Vec::new();
         for (place, followed) in streams.iter().enumerate() {
@@ -311,7 +318,12 @@ impl ConnectionTable {
     ///
     /// # Errors
     /// If the table does not answer.
-    pub async fn unsubscribe(&self, account_id: &str, connection_id: &str, stream: &Stream) -> Result<(), TableError> {
+    pub async fn unsubscribe(
+        &self,
+        account_id: &AccountId,
+        connection_id: &str,
+        stream: &Stream,
+    ) -> Result<(), TableError> {
         let update = self
             .update(account_id, connection_id)
             .update_expression("REMOVE #streams.#stream, begun.#stream")
@@ -343,7 +355,7 @@ impl ConnectionTable {
     ///
     /// # Errors
     /// If the table does not answer.
-    pub async fn leave(&self, account_id: &str, connection_id: &str, now: i64) -> Result<(), TableError> {
+    pub async fn leave(&self, account_id: &AccountId, connection_id: &str, now: i64) -> Result<(), TableError> {
         let delete = self.client.delete_item().table_name(&self.name);
         let delete = delete.key("watched", by_id(connection_id)).key("connectionId", text(connection_id));
         delete.send().await.map_err(|error| unavailable(&error))?;
@@ -373,7 +385,7 @@ fn is_unmet(error: &SdkError<UpdateItemError>) -> bool {
     error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception)
 }
 
-fn connection(account_id: &str, item: &HashMap<String, AttributeValue>) -> Result<Connection, TableError> {
+fn connection(account_id: &AccountId, item: &HashMap<String, AttributeValue>) -> Result<Connection, TableError> {
     let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
     let role = text("role").and_then(|name| Role::ALL.into_iter().find(|role| role.name() == name));
     let streams = item.get("streams").and_then(|streams| streams.as_m().ok());
@@ -389,7 +401,7 @@ fn connection(account_id: &str, item: &HashMap<String, AttributeValue>) -> Resul
         subscriptions.insert(stream, followed);
     }
     Ok(Connection {
-        account_id: account_id.to_owned(),
+        account_id: account_id.clone(),
         id: text("connectionId").cloned().ok_or(TableError::Corrupt("a connection without id"))?,
         role: role.ok_or(TableError::Corrupt("a connection without role"))?,
         connected_at: integer(item, "connectedAt").ok_or(TableError::Corrupt("a connection without time"))?,

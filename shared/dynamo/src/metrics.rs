@@ -3,7 +3,7 @@
 //! A metric may stand in the formula of another, so no write can be judged by itself. Each account therefore has a revision
 //! that every write moves on, and a write says which revision it was judged by: of two at once, one is told to look again.
 
-use analytics_domain::metric::Metric;
+use analytics_domain::{account::AccountId, metric::Metric};
 use aws_sdk_dynamodb::{
     Client,
     operation::transact_write_items::TransactWriteItemsError,
@@ -41,7 +41,7 @@ impl MetricTable {
     ///
     /// # Errors
     /// If the table cannot be asked or holds nonsense.
-    pub async fn list(&self, account_id: &str) -> Result<Kept, TableError> {
+    pub async fn list(&self, account_id: &AccountId) -> Result<Kept, TableError> {
         self.list_within(account_id, usize::MAX, usize::MAX).await
     }
 
@@ -50,7 +50,7 @@ impl MetricTable {
     ///
     /// # Errors
     /// If the table cannot be asked or holds nonsense.
-    pub async fn list_within(&self, account_id: &str, each: usize, all: usize) -> Result<Kept, TableError> {
+    pub async fn list_within(&self, account_id: &AccountId, each: usize, all: usize) -> Result<Kept, TableError> {
         let mut kept = Kept::default();
         let mut bytes = 0;
         let mut start = None;
@@ -93,7 +93,7 @@ impl MetricTable {
     ///
     /// # Errors
     /// [`TableError::Conflict`] if something has.
-    pub async fn put(&self, account_id: &str, metric: &Metric, revision: i64) -> Result<(), TableError> {
+    pub async fn put(&self, account_id: &AccountId, metric: &Metric, revision: i64) -> Result<(), TableError> {
         let json = serde_json::to_string(metric).map_err(|_| TableError::Corrupt("a metric cannot be written"))?;
         let put = Put::builder()
             .table_name(&self.name)
@@ -109,7 +109,7 @@ impl MetricTable {
     ///
     /// # Errors
     /// [`TableError::Conflict`] if something has.
-    pub async fn delete(&self, account_id: &str, id: &str, revision: i64) -> Result<(), TableError> {
+    pub async fn delete(&self, account_id: &AccountId, id: &str, revision: i64) -> Result<(), TableError> {
         let delete = Delete::builder()
             .table_name(&self.name)
             .key("accountId", text(account_id))
@@ -119,7 +119,7 @@ impl MetricTable {
         self.write(account_id, TransactWriteItem::builder().delete(delete).build(), revision).await
     }
 
-    async fn write(&self, account_id: &str, change: TransactWriteItem, revision: i64) -> Result<(), TableError> {
+    async fn write(&self, account_id: &AccountId, change: TransactWriteItem, revision: i64) -> Result<(), TableError> {
         let update = Update::builder()
             .table_name(&self.name)
             .key("accountId", text(account_id))

@@ -1,6 +1,9 @@
 //! Which events were counted lately, for every process that streams.
 
-use analytics_domain::live::{Noted, Seen};
+use analytics_domain::{
+    account::AccountId,
+    live::{Noted, Seen},
+};
 use aws_sdk_dynamodb::{Client, primitives::Blob, types::AttributeValue};
 
 use crate::{TableError, number, text, unavailable};
@@ -12,7 +15,7 @@ pub struct SeenTable {
     name: String,
 }
 
-fn by_account(account_id: &str) -> AttributeValue {
+fn by_account(account_id: &AccountId) -> AttributeValue {
     text(&format!("seen#{account_id}"))
 }
 
@@ -27,7 +30,7 @@ impl SeenTable {
     ///
     /// # Errors
     /// If the table does not answer.
-    pub async fn after(&self, account_id: &str, time: i64) -> Result<Vec<Noted>, TableError> {
+    pub async fn after(&self, account_id: &AccountId, time: i64) -> Result<Vec<Noted>, TableError> {
         let (mut noted, mut count, mut start) = (Vec::new(), 0, None);
         loop {
             let query = self
@@ -63,7 +66,7 @@ impl SeenTable {
     ///
     /// # Errors
     /// If the table did not take it.
-    pub async fn note(&self, account_id: &str, now: i64, noted: &[Noted]) -> Result<(), TableError> {
+    pub async fn note(&self, account_id: &AccountId, now: i64, noted: &[Noted]) -> Result<(), TableError> {
         let Some(first) = noted.first() else { return Ok(()) };
         let messages = noted.iter().map(|one| AttributeValue::B(Blob::new(one.to_bytes()))).collect();
         let put = self

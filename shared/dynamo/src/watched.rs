@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use analytics_domain::account::AccountId;
 use tokio::{task::JoinSet, time::timeout};
 
 use crate::ConnectionTable;
@@ -24,7 +25,7 @@ const REMEMBERED: usize = 10_000;
 #[derive(Debug)]
 pub struct Watched {
     connections: ConnectionTable,
-    believed: Mutex<HashMap<String, (bool, i64)>>,
+    believed: Mutex<HashMap<AccountId, (bool, i64)>>,
 }
 
 impl Watched {
@@ -38,7 +39,7 @@ impl Watched {
     }
 
     /// What is known without looking it up.
-    pub fn believed(&self, account_id: &str, now: i64) -> Option<bool> {
+    pub fn believed(&self, account_id: &AccountId, now: i64) -> Option<bool> {
         let believed = self.believed.lock().unwrap_or_else(PoisonError::into_inner);
         let (is_watched, at) = believed.get(account_id)?;
         let lasts = if *is_watched { BELIEVED } else { i64::try_from(Self::NOTICED.as_millis()).unwrap_or(0) };
@@ -47,14 +48,18 @@ impl Watched {
 
     /// Whether somebody watches the account. If the table is too slow to say so, somebody does: what is sent to nobody costs
     /// little, and what somebody waits for does not come again. If the table fails, it is as it was when it was last known.
-    pub async fn look_up(&self, account_id: &str, now: i64) -> bool {
+    pub async fn look_up(&self, account_id: &AccountId, now: i64) -> bool {
         !self.among([account_id], now).await.is_empty()
     }
 
     /// Those accounts that somebody watches. All are looked up at the same time, within the time that one may take.
-    pub async fn among<'a>(&self, account_ids: impl IntoIterator<Item = &'a str>, now: i64) -> Vec<&'a str> {
+    pub async fn among<'a>(
+        &self,
+        account_ids: impl IntoIterator<Item = &'a AccountId>,
+        now: i64,
+    ) -> Vec<&'a AccountId> {
         let mut watched = Vec::new();
-        let mut unknown: BTreeMap<&str, Option<bool>> = BTreeMap::new();
+        let mut unknown: BTreeMap<&AccountId, Option<bool>> = BTreeMap::new();
         for account_id in account_ids {
             match self.believed(account_id, now) {
                 Some(true) => watched.push(account_id),
@@ -72,8 +77,8 @@ impl Watched {
     }
 
     /// Looks accounts up, as many as there is time for.
-    async fn ask(&self, unknown: &mut BTreeMap<&str, Option<bool>>, now: i64) {
-        let mut waiting: Vec<String> = unknown.keys().map(|account_id| (*account_id).to_owned()).collect();
+    async fn ask(&self, unknown: &mut BTreeMap<&AccountId, Option<bool>>, now: i64) {
+        let mut waiting: Vec<AccountId> = unknown.keys().map(|account_id| (*account_id).clone()).collect();
         let (mut asking, mut failures) = (JoinSet::new(), 0);
         let all = async {
             loop {
@@ -95,7 +100,7 @@ impl Watched {
                     }
                     self.last_known(&account_id).unwrap_or(false)
                 });
-                if let Some(found) = unknown.get_mut(account_id.as_str()) {
+                if let Some(found) = unknown.get_mut(&account_id) {
                     *found = Some(is_watched);
                 }
             }
@@ -105,13 +110,13 @@ impl Watched {
         }
     }
 
-    fn last_known(&self, account_id: &str) -> Option<bool> {
+    fn last_known(&self, account_id: &AccountId) -> Option<bool> {
         let believed = self.believed.lock().unwrap_or_else(PoisonError::into_inner);
         believed.get(account_id).map(|(is_watched, _)| *is_watched)
     }
 
     /// Remembers what was found out, and returns the accounts that somebody watches.
-    fn settle<'a>(&self, found: BTreeMap<&'a str, Option<bool>>, now: i64) -> Vec<&'a str> {
+    fn settle<'a>(&self, found: BTreeMap<&'a AccountId, Option<bool>>, now: i64) -> Vec<&'a AccountId> {
         let mut believed = self.believed.lock().unwrap_or_else(PoisonError::into_inner);
         let mut watched = Vec::new();
         for (account_id, is_watched) in found {
@@ -119,7 +124,7 @@ impl Watched {
             if believed.len() >= REMEMBERED {
                 believed.clear();
             }
-            believed.insert(account_id.to_owned(), (is_watched, now));
+            believed.insert(account_id.clone(), (is_watched, now));
             if is_watched {
                 watched.push(account_id);
             }
@@ -174,9 +179,10 @@ mod tests {
     #[tokio::test]
     async fn accounts_are_looked_up_together_within_the_time_of_one() {
         let watched = watched_at(table_that_falls_silent().await);
-        let account_ids: Vec<String> = (0..100).map(|number| format!("account-{number}")).collect();
+        let account_ids: Vec<AccountId> =
+            (0..100).map(|number| AccountId::stored(&format!("account-{number}"))).collect();
         let started = Instant::now();
-        let found = watched.among(account_ids.iter().map(String::as_str), 0).await;
+        let found = watched.among(&account_ids, 0).await;
         assert!(started.elapsed() < 3 * PATIENCE, "{:?}", started.elapsed());
         // One was answered: nobody watches it. Nothing was ever known of the others.
         assert_eq!(found.len(), 99);
@@ -186,13 +192,14 @@ mod tests {
     async fn while_the_table_does_not_answer_nothing_is_missed_and_nobody_is_held_up() {
         let url = table_that_falls_silent().await;
         let watched = watched_at(url);
-        assert!(!watched.look_up("a", 0).await);
+        let (a, b) = (AccountId::stored("a"), AccountId::stored("b"));
+        assert!(!watched.look_up(&a, 0).await);
         let noticed = i64::try_from(Watched::NOTICED.as_millis()).unwrap();
-        assert_eq!((watched.believed("a", noticed - 1), watched.believed("a", noticed)), (Some(false), None));
+        assert_eq!((watched.believed(&a, noticed - 1), watched.believed(&a, noticed)), (Some(false), None));
         let started = Instant::now();
-        assert!(watched.look_up("a", BELIEVED).await, "somebody may have connected since the table answered");
-        assert!(watched.look_up("b", BELIEVED).await, "nothing was ever known of it");
+        assert!(watched.look_up(&a, BELIEVED).await, "somebody may have connected since the table answered");
+        assert!(watched.look_up(&b, BELIEVED).await, "nothing was ever known of it");
         assert!(started.elapsed() < 10 * PATIENCE, "{:?}", started.elapsed());
-        assert_eq!(watched.believed("b", BELIEVED + 1), Some(true), "it is not asked again at once");
+        assert_eq!(watched.believed(&b, BELIEVED + 1), Some(true), "it is not asked again at once");
     }
 }

@@ -11,6 +11,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use analytics_domain::account::AccountId;
 use aws_sdk_dynamodb::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
@@ -44,9 +45,9 @@ const REMEMBERED: usize = 10_000;
 const AT_ONCE: usize = 128;
 
 /// An account with work. Times are epoch milliseconds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Work {
-    pub account_id: String,
+    pub account_id: AccountId,
     /// When events or definitions were noted last.
     pub noted_at: i64,
     /// When there is something to compute.
@@ -61,6 +62,23 @@ pub struct Work {
     pub leased_until: i64,
     /// Failed tries in a row.
     pub failures: u32,
+}
+
+impl Work {
+    /// Of an account of which nothing is noted.
+    #[must_use]
+    pub const fn new(account_id: AccountId) -> Self {
+        Self {
+            account_id,
+            noted_at: 0,
+            due_at: 0,
+            since: 0,
+            waiting_since: None,
+            asked_at: None,
+            leased_until: 0,
+            failures: 0,
+        }
+    }
 }
 
 /// What is left of a claimed account.
@@ -93,7 +111,7 @@ pub struct Progress {
 pub struct WorkTable {
     client: Client,
     name: String,
-    noted: Mutex<HashMap<String, i64>>,
+    noted: Mutex<HashMap<AccountId, i64>>,
 }
 
 impl WorkTable {
@@ -107,8 +125,9 @@ impl WorkTable {
     ///
     /// # Errors
     /// If some could not be noted; the others are.
-    pub async fn note(&self, account_ids: &BTreeSet<String>, now: i64) -> Result<(), TableError> {
-        let mut new: Vec<&String> = account_ids.iter().filter(|account_id| !self.is_noted(account_id, now)).collect();
+    pub async fn note(&self, account_ids: &BTreeSet<AccountId>, now: i64) -> Result<(), TableError> {
+        let mut new: Vec<&AccountId> =
+            account_ids.iter().filter(|account_id| !self.is_noted(account_id, now)).collect();
         let first = usize::from_be_bytes(analytics_platform::random()) % new.len().max(1);
         new.rotate_left(first);
         let writes = new.into_iter().map(|account_id| {
@@ -118,7 +137,7 @@ impl WorkTable {
         all(writes.collect(), |account_id| self.remember(account_id, now)).await
     }
 
-    fn remember(&self, account_id: String, now: i64) {
+    fn remember(&self, account_id: AccountId, now: i64) {
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         if noted.len() >= REMEMBERED {
             noted.clear();
@@ -126,7 +145,7 @@ impl WorkTable {
         noted.insert(account_id, now);
     }
 
-    fn is_noted(&self, account_id: &str, now: i64) -> bool {
+    fn is_noted(&self, account_id: &AccountId, now: i64) -> bool {
         let noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         noted.get(account_id).is_some_and(|at| now - at < NOTED_FOR)
     }
@@ -136,7 +155,7 @@ impl WorkTable {
     ///
     /// # Errors
     /// If some could not be noted; the others are.
-    pub async fn note_found(&self, found: &[(String, i64)], is_asked: bool, now: i64) -> Result<(), TableError> {
+    pub async fn note_found(&self, found: &[(AccountId, i64)], is_asked: bool, now: i64) -> Result<(), TableError> {
         let writes = found.iter().map(|(account_id, since)| {
             let older = self.update(account_id).update_expression("SET changedSince = :since");
             let older = older.condition_expression("changedSince > :since");
@@ -151,7 +170,7 @@ impl WorkTable {
     ///
     /// # Errors
     /// If it could not be noted.
-    pub async fn ask(&self, account_id: &str, now: i64) -> Result<(), TableError> {
+    pub async fn ask(&self, account_id: &AccountId, now: i64) -> Result<(), TableError> {
         let write = self.update(account_id).update_expression(noting(true));
         with_times(write, now, now - BEFORE_NOTE).send().await.map(drop).map_err(|error| unavailable(&error))
     }
@@ -192,7 +211,7 @@ impl WorkTable {
     ///
     /// # Errors
     /// If the table cannot be asked.
-    pub async fn of(&self, account_id: &str) -> Result<Option<Work>, TableError> {
+    pub async fn of(&self, account_id: &AccountId) -> Result<Option<Work>, TableError> {
         let page = self
             .client
             .query()
@@ -211,7 +230,13 @@ impl WorkTable {
     ///
     /// # Errors
     /// If the table cannot be asked.
-    pub async fn claim(&self, account_id: &str, owner: &str, now: i64, until: i64) -> Result<Option<Work>, TableError> {
+    pub async fn claim(
+        &self,
+        account_id: &AccountId,
+        owner: &str,
+        now: i64,
+        until: i64,
+    ) -> Result<Option<Work>, TableError> {
         let claim = self
             .update(account_id)
             .update_expression("SET holder = :me, leasedUntil = :until")
@@ -240,7 +265,7 @@ impl WorkTable {
     /// If the table cannot be asked.
     pub async fn finish(
         &self,
-        account_id: &str,
+        account_id: &AccountId,
         owner: &str,
         seen: &Work,
         left: Left,
@@ -354,7 +379,7 @@ impl WorkTable {
             .map_err(|error| unavailable(&error))
     }
 
-    fn update(&self, account_id: &str) -> UpdateItemFluentBuilder {
+    fn update(&self, account_id: &AccountId) -> UpdateItemFluentBuilder {
         self.client
             .update_item()
             .table_name(&self.name)
@@ -370,11 +395,11 @@ impl WorkTable {
 /// # Errors
 /// The first one, once everything was tried.
 async fn all(
-    writes: Vec<(String, Vec<UpdateItemFluentBuilder>)>,
-    mut made: impl FnMut(String),
+    writes: Vec<(AccountId, Vec<UpdateItemFluentBuilder>)>,
+    mut made: impl FnMut(AccountId),
 ) -> Result<(), TableError> {
     let mut waiting = writes.into_iter();
-    let mut running: JoinSet<Result<String, TableError>> = JoinSet::new();
+    let mut running: JoinSet<Result<AccountId, TableError>> = JoinSet::new();
     let mut outcome = Ok(());
     loop {
         while running.len() < AT_ONCE
@@ -428,7 +453,7 @@ fn with_times(write: UpdateItemFluentBuilder, now: i64, since: i64) -> UpdateIte
 }
 
 /// FNV-1a: the same in every version, since items are found by it.
-fn slot_of(account_id: &str) -> u32 {
+fn slot_of(account_id: &AccountId) -> u32 {
     let hash =
         account_id.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     hash % SLOTS
@@ -437,7 +462,7 @@ fn slot_of(account_id: &str) -> u32 {
 fn read(item: &HashMap<String, AttributeValue>) -> Option<Work> {
     let noted_at = integer(item, "notedAt")?;
     Some(Work {
-        account_id: item.get("accountId")?.as_s().ok()?.clone(),
+        account_id: AccountId::stored(item.get("accountId")?.as_s().ok()?),
         noted_at,
         due_at: integer(item, "dueAt").unwrap_or(noted_at),
         since: integer(item, "changedSince").unwrap_or(0),

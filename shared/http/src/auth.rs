@@ -8,7 +8,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use analytics_domain::access::{Caller, Operation, Route};
+use analytics_domain::{
+    access::{Caller, Operation, Route},
+    account::AccountId,
+};
 use analytics_platform::config::{ConfigError, Lookup};
 use http::{StatusCode, header};
 use jsonwebtoken::{Header, Validation, decode, decode_header, errors::ErrorKind};
@@ -29,8 +32,6 @@ const TOKEN_BYTES: usize = 8 * 1024;
 
 /// Values of `typ` of access tokens (RFC 7519, section 5.1; RFC 9068, section 2.1).
 const TYPES: [&str; 2] = ["JWT", "at+jwt"];
-/// What names of the service's own begin with, beside those of accounts.
-const RESERVED: char = '#';
 
 /// Verifies tokens of one issuer for one audience.
 #[derive(Debug)]
@@ -44,7 +45,7 @@ pub struct Verifier {
 /// Who a token is for.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    pub principal: Arc<Caller>,
+    pub caller: Arc<Caller>,
     /// Epoch milliseconds.
     pub expires_at: i64,
     /// The key that signed it, as [`Verifier::still_holds`] takes it.
@@ -53,7 +54,7 @@ pub struct Identity {
 
 #[derive(Clone, Debug)]
 struct Verified {
-    principal: Arc<Caller>,
+    caller: Arc<Caller>,
     expires: u64,
     signed_by: Arc<str>,
     /// The generation of keys it was verified with.
@@ -79,12 +80,12 @@ impl Verifier {
     /// # Errors
     /// 401 without a token that counts, 403 if its role may not.
     pub async fn authorize(&self, request: &Request, operation: Operation, now: i64) -> Result<Arc<Caller>, ApiError> {
-        let Identity { principal, .. } = self.identify(bearer(request)?, now).await?;
-        if principal.role.may(operation) {
-            return Ok(principal);
+        let Identity { caller, .. } = self.identify(bearer(request)?, now).await?;
+        if caller.role.may(operation) {
+            return Ok(caller);
         }
         let Route { method, path, .. } = operation.route();
-        let detail = format!("the role {} may not call {method} {path}", principal.role.name());
+        let detail = format!("the role {} may not call {method} {path}", caller.role.name());
         Err(ApiError::new(StatusCode::FORBIDDEN, "role_forbidden", detail))
     }
 
@@ -98,12 +99,12 @@ impl Verifier {
         }
         let seconds = seconds(now);
         // Asking whether its key still counts is what fetches the keys anew, however busy the bearer of one token is.
-        let Verified { principal, expires, signed_by, .. } = match self.remembered(token, seconds) {
+        let Verified { caller, expires, signed_by, .. } = match self.remembered(token, seconds) {
             Some(known) if self.keys.holds(&known.signed_by, seconds).await => known,
             _ => self.verify(token, seconds).await?,
         };
         let expires_at = i64::try_from(expires).unwrap_or(i64::MAX / 1_000).saturating_mul(1_000);
-        Ok(Identity { principal, expires_at, signed_by })
+        Ok(Identity { caller, expires_at, signed_by })
     }
 
     /// Whether the key that signed a token is still one of those that count. Of an address, they are fetched again if they are
@@ -137,12 +138,14 @@ impl Verifier {
         if claims.nbf > seconds.saturating_add(LEEWAY_SECONDS) {
             return Err(refusal(&ErrorKind::ImmatureSignature));
         }
-        let principal = Arc::new(Caller { account_id: claims.account_id, role: claims.role });
+        let account_id = AccountId::parse(&claims.account_id)
+            .map_err(|error| ApiError::unauthorized("token_invalid_claims", format!("accountId {error}")))?;
+        let caller = Arc::new(Caller { account_id, role: claims.role });
         let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         if verified.len() >= REMEMBERED {
             verified.clear();
         }
-        let entry = Verified { principal, expires: claims.exp, signed_by: Arc::clone(&key.signer), generation };
+        let entry = Verified { caller, expires: claims.exp, signed_by: Arc::clone(&key.signer), generation };
         verified.insert(token.to_owned(), entry.clone());
         Ok(entry)
     }
@@ -155,19 +158,6 @@ impl Verifier {
         rules.set_audience(&[&self.audience]);
         rules.set_required_spec_claims(&["exp", "iss", "aud"]);
         let claims = decode::<Claims>(token, &key.key, &rules).map_err(|error| refusal(error.kind()))?.claims;
-        let account = &claims.account_id;
-        if account.is_empty() || account.chars().count() > 128 || account.chars().any(char::is_control) {
-            return Err(ApiError::unauthorized(
-                "token_invalid_claims",
-                "accountId must be a name of 1 to 128 characters",
-            ));
-        }
-        if account.starts_with(RESERVED) {
-            return Err(ApiError::unauthorized(
-                "token_invalid_claims",
-                "accountId must not begin with #: such names are the service's own",
-            ));
-        }
         Ok(claims)
     }
 }

@@ -71,7 +71,7 @@ pub async fn handle<Q: SealedQueue, A: Answers>(
         },
     };
     let arrival = Arrival {
-        account_id: call.account_id().to_owned(),
+        account_id: call.account_id().clone(),
         received_at,
         seed: ticket.as_ref().map_or_else(analytics_platform::random, Ticket::seed),
         ip: incoming.ip(),

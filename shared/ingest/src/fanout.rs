@@ -1,6 +1,6 @@
 //! Where accepted events go: always to be stored, and to those who watch, while somebody does.
 
-use analytics_domain::live::LiveMessage;
+use analytics_domain::{account::AccountId, live::LiveMessage};
 use analytics_dynamo::Watched;
 use analytics_messaging::Queue;
 
@@ -22,17 +22,17 @@ impl Fanout {
     }
 
     /// Shows accepted events to those who watch. That they do not see some is no reason to refuse what has been taken.
-    async fn show(&self, account_id: &str, sealed: &str) {
+    async fn show(&self, account_id: &AccountId, sealed: &str) {
         let message = LiveMessage::Events { account_id: account_id.into(), sealed: sealed.into() };
         let Ok(text) = serde_json::to_string(&message) else { return };
         if let Err(error) = self.live.send_in_group(text, &message.group()).await {
-            tracing::warn!(account.id = account_id, error.cause = %error, "accepted events are not shown live");
+            tracing::warn!(account.id = account_id.as_str(), error.cause = %error, "accepted events are not shown live");
         }
     }
 }
 
 impl SealedQueue for Fanout {
-    async fn send(&self, account_id: &str, message: String) -> Result<(), Unavailable> {
+    async fn send(&self, account_id: &AccountId, message: String) -> Result<(), Unavailable> {
         let unavailable =
             |error: analytics_messaging::QueueError| Unavailable { what: "the queue", cause: error.to_string() };
         let now = (self.now)();

@@ -2,7 +2,10 @@
 
 use std::future::Future;
 
-use analytics_domain::idempotency::{Answer, Start, Ticket};
+use analytics_domain::{
+    account::AccountId,
+    idempotency::{Answer, Start, Ticket},
+};
 use analytics_dynamo::AnswerTable;
 
 /// Something behind us is down; the cause is for the log.
@@ -16,7 +19,7 @@ pub struct Unavailable {
 /// Where sealed batches go.
 pub trait SealedQueue: Sync {
     /// Returns once the queue has taken the message.
-    fn send(&self, account_id: &str, message: String) -> impl Future<Output = Result<(), Unavailable>> + Send;
+    fn send(&self, account_id: &AccountId, message: String) -> impl Future<Output = Result<(), Unavailable>> + Send;
 }
 
 /// What was answered to requests with an idempotency key.

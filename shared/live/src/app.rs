@@ -74,10 +74,10 @@ impl App {
 ///
 /// # Errors
 /// If not, 403.
-pub fn may_follow(principal: &Caller, stream: &Stream) -> Result<(), Refused> {
-    if principal.role.may(stream.operation()) {
+pub fn may_follow(caller: &Caller, stream: &Stream) -> Result<(), Refused> {
+    if caller.role.may(stream.operation()) {
         return Ok(());
     }
-    let detail = format!("the role {} may not follow {stream}", principal.role.name());
+    let detail = format!("the role {} may not follow {stream}", caller.role.name());
     Err(Refused { status: 403, code: "role_forbidden", detail })
 }

@@ -1,6 +1,6 @@
 //! What the functions are made of.
 
-use analytics_domain::metric::Metrics;
+use analytics_domain::{account::AccountId, metric::Metrics};
 use analytics_dynamo::{MetricTable, Tables, WorkTable};
 use analytics_http::ApiError;
 use analytics_platform::{
@@ -50,7 +50,7 @@ impl App {
     ///
     /// # Errors
     /// If the table does not answer.
-    pub async fn metrics(&self, account_id: &str) -> Result<(Metrics, i64), ApiError> {
+    pub async fn metrics(&self, account_id: &AccountId) -> Result<(Metrics, i64), ApiError> {
         let kept = self.table.list(account_id).await.map_err(errors::table)?;
         Ok((Metrics::new(kept.metrics), kept.revision))
     }

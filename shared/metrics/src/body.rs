@@ -2,6 +2,7 @@
 //! `GET` gave can be sent back.
 
 use analytics_domain::{
+    account::AccountId,
     metric::{Definition, Metric, Problem},
     time,
 };
@@ -27,7 +28,11 @@ impl Body {
     ///
     /// # Errors
     /// Names every field that makes no sense or differs from what cannot be changed.
-    pub fn read(body: &Map<String, Value>, account_id: &str, stored: Option<&Metric>) -> Result<Self, Vec<Problem>> {
+    pub fn read(
+        body: &Map<String, Value>,
+        account_id: &AccountId,
+        stored: Option<&Metric>,
+    ) -> Result<Self, Vec<Problem>> {
         let mut problems: Vec<Problem> = other_account(body, account_id).into_iter().collect();
         let metric_id = match (text(body, "metricId"), stored) {
             (Ok(None), _) => None,
@@ -66,9 +71,9 @@ impl Body {
 }
 
 /// Refuses a body that names another account than the token's.
-pub(crate) fn other_account(body: &Map<String, Value>, account_id: &str) -> Option<Problem> {
+pub(crate) fn other_account(body: &Map<String, Value>, account_id: &AccountId) -> Option<Problem> {
     match text(body, "accountId") {
-        Ok(Some(id)) if id != account_id => {
+        Ok(Some(id)) if id != account_id.as_str() => {
             let detail = "is not the account of the token: leave it out, or use a token of that account";
             Some(Problem::new("/accountId", "account_mismatch", detail))
         }
@@ -112,7 +117,7 @@ mod tests {
         for (name, value) in change.as_object().into_iter().flatten() {
             body[name] = value.clone();
         }
-        let body = Body::read(body.as_object().expect("is an object"), "shop", stored);
+        let body = Body::read(body.as_object().expect("is an object"), &AccountId::stored("shop"), stored);
         body.map_err(|problems| problems.into_iter().map(|problem| (problem.pointer, problem.code)).collect())
     }
 

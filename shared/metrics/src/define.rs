@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use analytics_answers::{Warning, about_names};
 use analytics_domain::{
+    account::AccountId,
     metric::{Definition, Function, METRICS, Metric, Metrics, Problem, Resolved, ResolvedKind, Term, compile},
     time,
 };
@@ -32,7 +33,7 @@ const FACTS_TIME: Duration = Duration::from_secs(3);
 #[serde(rename_all = "camelCase")]
 pub struct MetricOut {
     pub metric_id: String,
-    account_id: String,
+    account_id: AccountId,
     #[serde(flatten)]
     definition: Definition,
     built_in: bool,
@@ -45,7 +46,7 @@ pub struct MetricOut {
 
 impl MetricOut {
     #[must_use]
-    pub fn new(metric: &Metric, metrics: &Metrics, account_id: &str) -> Self {
+    pub fn new(metric: &Metric, metrics: &Metrics, account_id: &AccountId) -> Self {
         let built_in = metrics.is_built_in(&metric.id);
         let when = |moment| (!built_in).then(|| time::format(moment));
         Self {
@@ -82,7 +83,12 @@ pub fn built_in_or_own<'m>(metrics: &'m Metrics, id: &str) -> Result<&'m Metric,
 ///
 /// # Errors
 /// If the definition makes no sense, is there already, or the stores do not answer.
-pub async fn define(app: &App, account_id: &str, body: &Map<String, Value>, now: i64) -> Result<Defined, ApiError> {
+pub async fn define(
+    app: &App,
+    account_id: &AccountId,
+    body: &Map<String, Value>,
+    now: i64,
+) -> Result<Defined, ApiError> {
     let Body { definition, metric_id } = Body::read(body, account_id, None).map_err(invalid_fields)?;
     let (metrics, revision) = app.metrics(account_id).await?;
     if metrics.own().len() >= METRICS {
@@ -102,7 +108,7 @@ pub async fn define(app: &App, account_id: &str, body: &Map<String, Value>, now:
 /// As [`define`]; 404, and 412 if the metric is of another version.
 pub async fn edit(
     app: &App,
-    account_id: &str,
+    account_id: &AccountId,
     (id, version): (&str, Option<u64>),
     body: &Map<String, Value>,
     now: i64,
@@ -122,7 +128,7 @@ pub async fn edit(
 ///
 /// # Errors
 /// 404; 412 if it is of another version; 409 if another metric uses it, naming each.
-pub async fn remove(app: &App, account_id: &str, id: &str, version: Option<u64>) -> Result<(), ApiError> {
+pub async fn remove(app: &App, account_id: &AccountId, id: &str, version: Option<u64>) -> Result<(), ApiError> {
     let (metrics, revision) = app.metrics(account_id).await?;
     let metric = own(&metrics, id)?;
     check_version(metric, version)?;
@@ -143,7 +149,7 @@ struct Draft {
 
 async fn save(
     app: &App,
-    account_id: &str,
+    account_id: &AccountId,
     metrics: &Metrics,
     revision: i64,
     definition: Definition,
@@ -181,7 +187,7 @@ async fn save(
 
 async fn warnings(
     app: &App,
-    account_id: &str,
+    account_id: &AccountId,
     metric: &Metric,
     resolved: &[Resolved],
     events: &[String],

@@ -1,6 +1,7 @@
 //! The list of metrics, in pages.
 
 use analytics_domain::{
+    account::AccountId,
     cursor,
     metric::{Metric, Metrics},
     search::ParameterError,
@@ -30,7 +31,11 @@ pub struct MetricPage {
 ///
 /// # Errors
 /// Names a parameter that makes no sense; 400 for a cursor that no page has given.
-pub fn list(metrics: &Metrics, account_id: &str, parameters: &[(String, String)]) -> Result<MetricPage, ApiError> {
+pub fn list(
+    metrics: &Metrics,
+    account_id: &AccountId,
+    parameters: &[(String, String)],
+) -> Result<MetricPage, ApiError> {
     let (mut limit, mut after, mut errors) = (USUAL, None, Vec::new());
     for (name, value) in parameters {
         match name.as_str() {
@@ -59,7 +64,7 @@ type Position = (bool, String);
 
 fn page(
     metrics: &Metrics,
-    account_id: &str,
+    account_id: &AccountId,
     limit: usize,
     after: Option<&Position>,
     most_bytes: usize,
@@ -100,7 +105,7 @@ mod tests {
     fn walk(metrics: &Metrics, limit: usize, bytes: usize) -> Vec<Vec<String>> {
         let (mut pages, mut after) = (Vec::new(), None);
         loop {
-            let page = page(metrics, "shop", limit, after.as_ref(), bytes).expect("is JSON");
+            let page = page(metrics, &AccountId::stored("shop"), limit, after.as_ref(), bytes).expect("is JSON");
             let body = serde_json::to_string(&page).expect("is JSON");
             assert!(page.metrics.len() <= limit);
             assert!(page.metrics.len() == 1 || escaped(&body) < bytes + 200, "{} bytes", escaped(&body));
@@ -126,7 +131,7 @@ mod tests {
     #[test]
     fn a_cursor_leads_on_when_its_metric_is_gone() {
         let after = (false, "m004x".to_owned());
-        let page = page(&metrics(9), "shop", 2, Some(&after), PAGE_BYTES).expect("is JSON");
+        let page = page(&metrics(9), &AccountId::stored("shop"), 2, Some(&after), PAGE_BYTES).expect("is JSON");
         let ids: Vec<&str> = page.metrics.iter().map(|metric| metric.metric_id.as_str()).collect();
         assert_eq!(ids, ["m005", "m006"]);
     }
@@ -134,7 +139,8 @@ mod tests {
     #[test]
     fn parameters_that_make_no_sense_are_refused() {
         let refused = |name: &str, value: &str| {
-            let error = list(&metrics(1), "shop", &[(name.to_owned(), value.to_owned())]).expect_err("refused");
+            let error = list(&metrics(1), &AccountId::stored("shop"), &[(name.to_owned(), value.to_owned())])
+                .expect_err("refused");
             (error.status.as_u16(), error.errors.first().map_or(error.code.to_owned(), |one| one.code.clone()))
         };
         assert_eq!(refused("limit", "0"), (422, "out_of_range".to_owned()));

@@ -2,6 +2,7 @@
 
 use analytics_answers::{Ask, AskError, Query, Refusal};
 use analytics_domain::{
+    account::AccountId,
     event::limits,
     metric::{Definition, Problem, QUERIES, QueryDraft, unknown_field},
     text::nfc,
@@ -46,7 +47,7 @@ impl Questions {
     ///
     /// # Errors
     /// Names every field that makes no sense.
-    pub fn from_json(body: &Map<String, Value>, account_id: &str, now: i64) -> Result<Self, ApiError> {
+    pub fn from_json(body: &Map<String, Value>, account_id: &AccountId, now: i64) -> Result<Self, ApiError> {
         let mut problems: Vec<Problem> = other_account(body, account_id).into_iter().collect();
         let (draft, mut rest) = split(body, &mut problems);
         rest.remove("accountId");

@@ -3,7 +3,10 @@
 use std::{future::Future, sync::Arc};
 
 use ::http::{HeaderName, HeaderValue};
-use analytics_domain::access::{Access, Caller, Operation};
+use analytics_domain::{
+    access::{Access, Caller, Operation},
+    account::AccountId,
+};
 use analytics_http::{ApiError, Incoming, Reply, Verifier, fitting};
 use analytics_platform::config::ConfigError;
 use lambda_http::{Request, RequestExt, request::RequestContext, service_fn};
@@ -29,7 +32,7 @@ pub struct Call {
 impl Call {
     /// The account of the caller.
     #[must_use]
-    pub fn account_id(&self) -> &str {
+    pub fn account_id(&self) -> &AccountId {
         &self.caller.account_id
     }
 
@@ -216,7 +219,7 @@ mod tests {
     #[tokio::test]
     async fn a_handler_knows_its_caller_its_time_and_its_trace() {
         let reply = answer(Role::Viewer, async |call: Call| {
-            assert_eq!((call.account_id(), call.caller.role, call.now), ("unit", Role::Viewer, NOW));
+            assert_eq!((call.account_id().as_str(), call.caller.role, call.now), ("unit", Role::Viewer, NOW));
             assert!(Trace::current().is_some());
             Ok(Reply::new(Body::Empty))
         })

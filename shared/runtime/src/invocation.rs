@@ -64,9 +64,9 @@ impl Invocation {
     }
 
     /// Does the work of the invocation, or a part of it.
-    pub(crate) async fn run<F: Future>(&self, work: F) -> F::Output {
+    pub(crate) fn run<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
         // In a box: futures of handlers are large and deep.
-        self.trace.clone().of(Box::pin(work)).instrument(self.span.clone()).await
+        self.trace.clone().of(Box::pin(work)).instrument(self.span.clone())
     }
 
     /// Writes the line at the end.

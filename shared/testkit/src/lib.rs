@@ -10,6 +10,7 @@ use std::{
 
 use analytics_domain::{
     access::{Caller, Operation, Role},
+    account::AccountId,
     event::{SealedBatch, open},
     idempotency::{Answer, Start, Ticket},
 };
@@ -19,7 +20,6 @@ use analytics_runtime::{Call, Http};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use lambda_http::{Body, Request, Response, request::from_str};
 use serde_json::{Value, json};
-
 pub use template::template;
 
 /// When unit tests happen: 2026-11-24T09:30:00Z, in epoch milliseconds.
@@ -89,7 +89,7 @@ pub fn request(function: &str, role: Role) -> Request {
 /// As [`request`].
 #[must_use]
 pub fn call(function: &str, role: Role) -> Call {
-    let caller = Arc::new(Caller { account_id: "unit".to_owned(), role });
+    let caller = Arc::new(Caller { account_id: AccountId::stored("unit"), role });
     Call { caller, request: request(function, role), now: NOW }
 }
 
@@ -136,7 +136,7 @@ impl FakeQueue {
 }
 
 impl SealedQueue for FakeQueue {
-    async fn send(&self, _account_id: &str, message: String) -> Result<(), Unavailable> {
+    async fn send(&self, _account_id: &AccountId, message: String) -> Result<(), Unavailable> {
         if self.down {
             return Err(Unavailable { what: "the queue", cause: "it is down".to_owned() });
         }

@@ -3,8 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use analytics_domain::event::{SealError, SealedBatch, canonical_properties, open, version};
-use analytics_domain::metric::Grain;
+use analytics_domain::{
+    account::AccountId,
+    event::{SealError, SealedBatch, canonical_properties, open, version},
+    metric::Grain,
+};
 use clickhouse::{Row, insert::Insert};
 use serde::Serialize;
 
@@ -52,7 +55,7 @@ impl EventWarehouse {
     ///
     /// # Errors
     /// If ClickHouse has not confirmed them; some or all may be stored all the same, and storing them again is harmless.
-    pub async fn store(&self, messages: &[&str]) -> Result<BTreeSet<String>, WarehouseError> {
+    pub async fn store(&self, messages: &[&str]) -> Result<BTreeSet<AccountId>, WarehouseError> {
         let mut accepted = self
             .insert::<EventRow>("events")
             .await?
@@ -77,7 +80,8 @@ impl EventWarehouse {
                 grains.map(|grain| (grain.seconds(), grain.floor(event.timestamp)))
             });
             let changed: BTreeSet<(u32, i64)> = changed.collect();
-            buckets.extend(changed.into_iter().map(|(grain, start)| (batch.account_id.to_string(), grain, start)));
+            let account_id = AccountId::stored(&batch.account_id);
+            buckets.extend(changed.into_iter().map(|(grain, start)| (account_id.clone(), grain, start)));
             write_rejected(&mut rejected, &batch).await?;
         }
         accepted.end().await.map_err(classify)?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use analytics_domain::account::AccountId;
 use clickhouse::Row;
 use serde::Serialize;
 
@@ -12,7 +13,7 @@ use crate::{EventWarehouse, WarehouseError, classify};
 const CLOCKS_DIFFER: i64 = 500;
 
 /// Buckets of an account by their length in seconds and their start in epoch milliseconds.
-pub(crate) type Changed = BTreeSet<(String, u32, i64)>;
+pub(crate) type Changed = BTreeSet<(AccountId, u32, i64)>;
 
 /// The time is a value of the row. Two marks of the same bucket therefore differ, and the second one is never dropped as a
 /// repeated insert.

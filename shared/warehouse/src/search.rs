@@ -10,11 +10,13 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
-
-use analytics_domain::search::{RejectedSearch, Search};
+use analytics_domain::{
+    account::AccountId,
+    search::{RejectedSearch, Search},
+};
 use clickhouse::Row;
 use serde::Deserialize;
+use tokio::time::timeout;
 
 use crate::{
     EventWarehouse, WarehouseError, classify,
@@ -148,14 +150,19 @@ impl EventWarehouse {
     /// If the cursor is not one of ours, ClickHouse does not answer, or the search takes more than one may.
     pub async fn search(
         &self,
-        account_id: &str,
+        account_id: &AccountId,
         search: &Search,
         now: i64,
     ) -> Result<FoundPage<FoundEvent>, WarehouseError> {
         timeout(SEARCH_TIME, self.find(account_id, search, now)).await.unwrap_or_else(|_| Err(too_long()))
     }
 
-    async fn find(&self, account_id: &str, search: &Search, now: i64) -> Result<FoundPage<FoundEvent>, WarehouseError> {
+    async fn find(
+        &self,
+        account_id: &AccountId,
+        search: &Search,
+        now: i64,
+    ) -> Result<FoundPage<FoundEvent>, WarehouseError> {
         let limit = search.page.limit as usize;
         let mut before: Option<EventPosition> = search.page.cursor.as_deref().map(from_cursor).transpose()?;
         let mut walk = Walk::new(search, now, before.as_ref());
@@ -210,7 +217,7 @@ impl EventWarehouse {
 
     async fn candidates(
         &self,
-        account_id: &str,
+        account_id: &AccountId,
         search: &Search,
         (from, to): (i64, i64),
         before: Option<&EventPosition>,
@@ -245,7 +252,7 @@ impl EventWarehouse {
     /// Of each candidate the copy that counts, if that one matches too.
     async fn first_copies(
         &self,
-        account_id: &str,
+        account_id: &AccountId,
         search: &Search,
         mut candidates: &[EventPosition],
     ) -> Result<Vec<FoundEvent>, WarehouseError> {
@@ -265,7 +272,7 @@ impl EventWarehouse {
 
     async fn look_up(
         &self,
-        account_id: &str,
+        account_id: &AccountId,
         search: &Search,
         candidates: &[EventPosition],
     ) -> Result<Vec<FoundEvent>, WarehouseError> {
@@ -286,7 +293,7 @@ impl EventWarehouse {
         self.ask(&statement).await
     }
 
-    async fn count(&self, account_id: &str, search: &Search) -> Result<u64, WarehouseError> {
+    async fn count(&self, account_id: &AccountId, search: &Search) -> Result<u64, WarehouseError> {
         let mut statement = Statement::default();
         statement.push("SELECT count() FROM events FINAL WHERE account_id = ").text(account_id);
         if let Some(from) = search.from {
@@ -305,7 +312,7 @@ impl EventWarehouse {
     /// As [`EventWarehouse::search`].
     pub async fn search_rejected(
         &self,
-        account_id: &str,
+        account_id: &AccountId,
         search: &RejectedSearch,
     ) -> Result<FoundPage<FoundRejected>, WarehouseError> {
         timeout(SEARCH_TIME, self.find_rejected(account_id, search)).await.unwrap_or_else(|_| Err(too_long()))
@@ -313,7 +320,7 @@ impl EventWarehouse {
 
     async fn find_rejected(
         &self,
-        account_id: &str,
+        account_id: &AccountId,
         search: &RejectedSearch,
     ) -> Result<FoundPage<FoundRejected>, WarehouseError> {
         let before: Option<RejectedPosition> = search.page.cursor.as_deref().map(from_cursor).transpose()?;

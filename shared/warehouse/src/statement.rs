@@ -73,8 +73,8 @@ impl Statement {
         self.parameter(Parameter::Text(value.into()), "String")
     }
 
-    pub(crate) fn texts(&mut self, values: &[String]) -> &mut Self {
-        self.parameter(Parameter::Texts(values.to_vec()), "Array(String)")
+    pub(crate) fn texts(&mut self, values: impl IntoIterator<Item: Into<String>>) -> &mut Self {
+        self.parameter(Parameter::Texts(values.into_iter().map(Into::into).collect()), "Array(String)")
     }
 
     pub(crate) fn integer(&mut self, value: i64) -> &mut Self {

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use analytics_domain::account::AccountId;
 use analytics_platform::{config::environment, now_millis};
 use anyhow::{Result, ensure};
 use reqwest::Client;
@@ -59,7 +60,7 @@ async fn what_a_dead_process_has_begun_is_gone_on_with() -> Result<()> {
     };
     let mut app = App::from_lookup(&lookup)?;
     (app.rest, app.pause, app.lease) = (Duration::ZERO, app.patience, Duration::from_millis(100));
-    app.work.note(&BTreeSet::from(["a".to_owned()]), now_millis()).await?;
+    app.work.note(&BTreeSet::from([AccountId::stored("a")]), now_millis()).await?;
     let (mut calls, mut deaths) = (0_u32, 0);
     within(3 * PATIENCE, "all is computed", async || {
         calls += 1;

@@ -14,6 +14,7 @@ mod together;
 
 use std::time::Duration;
 
+use analytics_domain::account::AccountId;
 use analytics_platform::config::environment;
 use anyhow::Result;
 use rollup_metrics::{App, Call};
@@ -35,7 +36,7 @@ pub async fn until_rolled_up(account: &Account<'_>) -> Result<()> {
     app.delay = Duration::ZERO;
     // So that ticks have their part in answers.
     app.tick_events = 1;
-    let call = Call::Account(account.id.clone());
+    let call = Call::Account(AccountId::stored(&account.id));
     // The stack's function may be at it for most of a minute.
     within(3 * PATIENCE, "rollups are up to date", async || {
         rollup_metrics::handle(&app, &call).await?;

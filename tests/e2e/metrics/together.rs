@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use analytics_answers::{Answer, Answers, Ask, AskError, Query, Scope, Source};
-use analytics_domain::metric::{
-    Filter, Measure, Of, QueryDraft,
-    buckets::{Buckets, Range},
-    parse_filter,
+use analytics_domain::{
+    account::AccountId,
+    metric::{
+        Filter, Measure, Of, QueryDraft,
+        buckets::{Buckets, Range},
+        parse_filter,
+    },
 };
-use analytics_platform::{aws, config::environment, now_millis};
+use analytics_platform::{config::environment, now_millis};
 use analytics_warehouse::{
     EventWarehouse,
     metric::{Asked, Rollups, Tenant},
@@ -79,7 +82,8 @@ async fn questions_of_one_shape_are_one_statement_and_have_the_answers_of_each_a
             }
         }
         let now = now_millis();
-        let everything: Vec<Scope> = accounts.iter().map(|account| Scope::account(&account.id)).collect();
+        let everything: Vec<Scope> =
+            accounts.iter().map(|account| Scope::account(&AccountId::stored(&account.id))).collect();
         for (metric, parts) in [
             ("net_growth", &[][..]),
             ("net_growth", &[("compare", "previous_period")]),
@@ -138,7 +142,8 @@ async fn a_large_account_in_a_statement_of_several_cuts_its_own_answer_only() ->
     let now = now_millis();
     let buckets = Buckets::whole(Range { from: now - 24 * HOUR, to: now });
     let (kept, rollups, by_sender) = ([Vec::new()], Rollups::default(), ["senderId".to_owned()]);
-    let tenants = [&small, &large].map(|account| Tenant { account_id: &account.id, kept: &kept, rollups: &rollups });
+    let ids = [&small, &large].map(|account| AccountId::stored(&account.id));
+    let tenants = ids.each_ref().map(|id| Tenant { account_id: id, kept: &kept, rollups: &rollups });
     let asked = Asked {
         measures: &measures,
         buckets: &buckets,

@@ -16,7 +16,7 @@ use super::{
     rejection::{Code, Rejection},
     sealed::{OwnContext, RejectedEvent, SealedBatch, SealedEvent},
 };
-use crate::{catalogue, text::nfc, time};
+use crate::{account::AccountId, catalogue, text::nfc, time};
 
 /// Said of an event with U+FFFD in a body that may have been damaged on its way.
 const DAMAGED: &str = "holds U+FFFD, which a gateway puts in the place of bytes that are not UTF-8: encode the text as \
@@ -24,9 +24,9 @@ const DAMAGED: &str = "holds U+FFFD, which a gateway puts in the place of bytes 
                        application/x-ndjson or application/gzip, which arrives as it was sent";
 
 /// What is known of a request apart from its body.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Arrival {
-    pub account_id: String,
+    pub account_id: AccountId,
     /// Epoch milliseconds, by our clock.
     pub received_at: i64,
     /// Events that bring no id get one made of this and their place: the same seed and time, the same ids. Random, or
@@ -39,6 +39,23 @@ pub struct Arrival {
     pub is_text: bool,
     /// Events older than this many days are refused.
     pub retention_days: u32,
+}
+
+impl Arrival {
+    /// A request of which nothing else is known.
+    #[must_use]
+    pub const fn new(account_id: AccountId, received_at: i64, retention_days: u32) -> Self {
+        Self {
+            account_id,
+            received_at,
+            seed: [0; 10],
+            ip: String::new(),
+            user_agent: String::new(),
+            locale: String::new(),
+            is_text: false,
+            retention_days,
+        }
+    }
 }
 
 /// The judgement on a request's events.
@@ -314,7 +331,7 @@ mod tests {
     const NOW: i64 = 1_795_512_600_000;
 
     fn arrival() -> Arrival {
-        Arrival { account_id: "demo".into(), received_at: NOW, retention_days: 400, ..Arrival::default() }
+        Arrival::new(AccountId::stored("demo"), NOW, 400)
     }
 
     /// The one thing that is wrong with a batch's only event: code and pointer.

@@ -148,19 +148,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::event::{Arrival, Context, Outcome, SealedBatch, accept, open, parse_batch, parse_lines, seal};
+    use crate::{
+        account::AccountId,
+        event::{Arrival, Context, Outcome, SealedBatch, accept, open, parse_batch, parse_lines, seal},
+    };
 
     const NOW: i64 = 1_795_512_600_000;
 
     fn arrival() -> Arrival {
         Arrival {
-            account_id: "shop".to_owned(),
-            received_at: NOW,
             ip: "198.51.100.1".to_owned(),
             user_agent: "server/1.0".to_owned(),
             locale: "en".to_owned(),
-            retention_days: 400,
-            ..Arrival::default()
+            ..Arrival::new(AccountId::stored("shop"), NOW, 400)
         }
     }
 

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::Frame;
 use crate::{
     access::{Operation, Role},
+    account::AccountId,
     metric::{Filter, QueryDraft},
     time::{self, EpochMillis},
 };
@@ -136,7 +137,7 @@ pub struct Way {
 
 impl Way {
     #[must_use]
-    pub fn of(account_id: &str, stream: &Stream, subscription: &Subscription) -> Self {
+    pub fn of(account_id: &AccountId, stream: &Stream, subscription: &Subscription) -> Self {
         let Subscription { filter, event_names, fields, query, queries, .. } = subscription;
         let text = serde_json::to_string(&(stream, filter, event_names, fields, query, queries)).unwrap_or_default();
         Self { stream: stream.clone(), place: format!("feed#{account_id}#{}", short_hash(&text)) }
@@ -162,7 +163,7 @@ pub struct Followed {
 impl Followed {
     /// A stream that has not begun.
     #[must_use]
-    pub fn new(account_id: &str, stream: &Stream, subscription: Subscription) -> Self {
+    pub fn new(account_id: &AccountId, stream: &Stream, subscription: Subscription) -> Self {
         let way = Arc::new(Way::of(account_id, stream, &subscription));
         Self { subscription: Arc::new(subscription), way, begun: false }
     }
@@ -175,7 +176,7 @@ fn short_hash(text: &str) -> String {
 /// A client that is connected.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Connection {
-    pub account_id: String,
+    pub account_id: AccountId,
     pub id: String,
     pub role: Role,
     pub connected_at: EpochMillis,
@@ -280,7 +281,7 @@ mod tests {
     #[test]
     fn a_client_is_told_before_its_token_or_its_connection_ends() {
         let connection = Connection {
-            account_id: String::new(),
+            account_id: AccountId::stored("shop"),
             id: String::new(),
             role: Role::Viewer,
             connected_at: 0,
@@ -297,13 +298,13 @@ mod tests {
 
     #[test]
     fn subscriptions_that_ask_for_the_same_have_one_feed() {
-        let followed = |subscription| Followed::new("a", &Stream::Analytics, subscription);
+        let followed = |subscription| Followed::new(&AccountId::stored("a"), &Stream::Analytics, subscription);
         let first = followed(Subscription::whole(1));
         let later = followed(Subscription { since_seq: Some(7), ..Subscription::whole(2) });
         assert_eq!((&first.way, first.begun), (&later.way, false));
         let other = followed(Subscription { event_names: vec!["x".to_owned()], ..Subscription::whole(1) });
         assert_ne!(first.way, other.way);
-        assert_ne!(first.way, Followed::new("b", &Stream::Analytics, Subscription::whole(1)).way);
+        assert_ne!(first.way, Followed::new(&AccountId::stored("b"), &Stream::Analytics, Subscription::whole(1)).way);
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use analytics_domain::live::{CONNECTIONS, SUBSCRIPTION_BYTES};
+use analytics_domain::{
+    account::AccountId,
+    live::{CONNECTIONS, SUBSCRIPTION_BYTES},
+};
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{ConnectionTable, by_account, bytes, is_unmet};
@@ -36,7 +39,7 @@ struct Usage {
     bytes: i64,
 }
 
-fn by_limits(account_id: &str) -> AttributeValue {
+fn by_limits(account_id: &AccountId) -> AttributeValue {
     text(&format!("limits#{account_id}"))
 }
 
@@ -48,7 +51,7 @@ impl ConnectionTable {
     /// of a count may miss each other: a few more than the limit may be taken, and the next count knows of them.
     pub(super) async fn take(
         &self,
-        account_id: &str,
+        account_id: &AccountId,
         limit: &Limit,
         amount: i64,
         now: i64,
@@ -81,7 +84,7 @@ impl ConnectionTable {
     }
 
     /// Counts what is kept of an account.
-    async fn usage(&self, account_id: &str, now: i64) -> Result<Usage, TableError> {
+    async fn usage(&self, account_id: &AccountId, now: i64) -> Result<Usage, TableError> {
         let query = self
             .client
             .query()
@@ -181,7 +184,7 @@ mod tests {
 
     fn connection() -> Connection {
         Connection {
-            account_id: "a".to_owned(),
+            account_id: AccountId::stored("a"),
             id: "c".to_owned(),
             role: Role::Viewer,
             connected_at: 1_795_512_600_000,

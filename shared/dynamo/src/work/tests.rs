@@ -13,8 +13,13 @@ use super::*;
 
 #[test]
 fn accounts_are_found_where_they_were_noted_and_spread_over_all_slots() {
-    assert_eq!(["", "a", "demo", "#leases"].map(slot_of), [5, 4, 6, 1], "items that are stored lie there");
-    let slots: BTreeSet<u32> = (0..100).map(|number| slot_of(&format!("account-{number}"))).collect();
+    assert_eq!(
+        ["", "a", "demo", "#leases"].map(|id| slot_of(&AccountId::stored(id))),
+        [5, 4, 6, 1],
+        "items that are stored lie there"
+    );
+    let slots: BTreeSet<u32> =
+        (0..100).map(|number| slot_of(&AccountId::stored(&format!("account-{number}")))).collect();
     assert_eq!(slots, (0..SLOTS).collect());
 }
 
@@ -61,8 +66,8 @@ async fn answer(mut connection: TcpStream, delay: Duration, refused: &'static st
     }
 }
 
-fn accounts(count: usize) -> BTreeSet<String> {
-    (0..count).map(|number| format!("account-{number:04}")).collect()
+fn accounts(count: usize) -> BTreeSet<AccountId> {
+    (0..count).map(|number| AccountId::stored(&format!("account-{number:04}"))).collect()
 }
 
 #[tokio::test]
@@ -70,9 +75,9 @@ async fn an_account_that_cannot_be_noted_keeps_no_other_from_being_noted() {
     let (table, accounts) = (table(Duration::ZERO, "account-0003").await, accounts(300));
     let error = table.note(&accounts, 0).await.expect_err("one is refused");
     assert!(error.to_string().contains("ValidationException"), "{error}");
-    let lacking: Vec<&String> = accounts.iter().filter(|account_id| !table.is_noted(account_id, 0)).collect();
-    assert_eq!(lacking, ["account-0003"]);
-    let found: Vec<(String, i64)> = accounts.into_iter().map(|account_id| (account_id, 0)).collect();
+    let lacking: Vec<&AccountId> = accounts.iter().filter(|account_id| !table.is_noted(account_id, 0)).collect();
+    assert_eq!(lacking, [&AccountId::stored("account-0003")]);
+    let found: Vec<(AccountId, i64)> = accounts.into_iter().map(|account_id| (account_id, 0)).collect();
     assert!(table.note_found(&found, false, 0).await.is_err());
     assert!(table.note_found(&found[100..], false, 0).await.is_ok());
 }
@@ -84,7 +89,7 @@ async fn if_there_is_no_time_for_all_it_is_not_always_the_same_that_are_left_out
         let (table, accounts) = (table(Duration::from_millis(300), "nobody").await, accounts(8 * AT_ONCE));
         let noted = timeout(Duration::from_millis(500), table.note(&accounts, 0)).await;
         assert!(noted.is_err(), "there is no time for all");
-        if !table.is_noted("account-0000", 0) {
+        if !table.is_noted(&AccountId::stored("account-0000"), 0) {
             return;
         }
     }

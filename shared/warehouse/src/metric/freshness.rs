@@ -9,7 +9,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use analytics_domain::metric::{Freshness, Grain, Kept, buckets::Range};
+use analytics_domain::{
+    account::AccountId,
+    metric::{Freshness, Grain, Kept, buckets::Range},
+};
 use clickhouse::Row;
 use serde::Deserialize;
 
@@ -46,7 +49,7 @@ impl EventWarehouse {
     /// If ClickHouse does not answer.
     pub async fn rollups(
         &self,
-        account_ids: &[&str],
+        account_ids: &[&AccountId],
         ranges: &[Range],
         now: i64,
     ) -> Result<Vec<Rollups>, WarehouseError> {
@@ -90,7 +93,7 @@ impl EventWarehouse {
         for fact in self.ask::<Fact>(&statement).await? {
             facts.entry(fact.account.clone()).or_default().push(fact);
         }
-        let of = |account: &&str| facts.get(if accounts.len() > 1 { *account } else { "" });
+        let of = |account: &&AccountId| facts.get(if accounts.len() > 1 { account.as_str() } else { "" });
         Ok(accounts.iter().map(|account| Rollups::new(of(account).map_or(&[], Vec::as_slice), now)).collect())
     }
 }

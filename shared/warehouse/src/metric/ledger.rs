@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use analytics_domain::metric::Grain;
+use analytics_domain::{account::AccountId, metric::Grain};
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,7 @@ const MOST_ACCOUNTS: i64 = 1_000;
 /// Stored buckets of one account and one length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Noted {
-    pub account_id: String,
+    pub account_id: AccountId,
     pub grain: Grain,
     /// Ascending.
     pub buckets: Vec<Bucket>,
@@ -62,11 +62,11 @@ pub enum SeriesState {
 }
 
 /// A deletion or another change of stored events.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Row)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mutation {
     pub id: String,
-    /// Empty if its condition does not begin with an account: it may concern any.
-    pub account_id: String,
+    /// None if its condition does not begin with an account: it may concern any.
+    pub account_id: Option<AccountId>,
 }
 
 /// Each row says when, so that a series that changes back is no repeated insert.
@@ -123,22 +123,29 @@ impl EventWarehouse {
             '^\\((?:UPDATE _row_exists = 0|DELETE) WHERE \\(?account_id = \'([^\'\\\\]+)\'(?:\\) AND |\\)$)')) AS account_id
             FROM system.mutations WHERE database = currentDatabase() AND table = 'events' AND is_done AND mutation_id NOT IN
             (SELECT mutation_id FROM rollup_mutations)";
+        #[derive(Deserialize, Row)]
+        struct Found {
+            id: String,
+            account_id: String,
+        }
         let mut statement = Statement::default();
         statement.push(NEW);
-        self.ask(&statement).await
+        let account = |id: String| (!id.is_empty()).then(|| AccountId::stored(&id));
+        let mutation = |found: Found| Mutation { id: found.id, account_id: account(found.account_id) };
+        Ok(self.ask(&statement).await?.into_iter().map(mutation).collect())
     }
 
-    /// Marks all buckets of these accounts as changed; those of all accounts where there is none.
+    /// Marks all buckets of these accounts as changed; of all accounts, unless some are named.
     ///
     /// # Errors
     /// If ClickHouse has not confirmed it.
-    pub async fn mark_all(&self, account_ids: &[String]) -> Result<(), WarehouseError> {
+    pub async fn mark_all(&self, account_ids: Option<&BTreeSet<AccountId>>) -> Result<(), WarehouseError> {
         let mut mark = Statement::default();
         mark.push(
             "INSERT INTO rollup_buckets (account_id, grain, bucket, changed_at) SELECT account_id, grain, bucket, now64(3) \
              FROM (SELECT DISTINCT account_id, grain, bucket FROM rollup_buckets",
         );
-        if !account_ids.is_empty() {
+        if let Some(account_ids) = account_ids {
             mark.push(" WHERE account_id IN ").texts(account_ids);
         }
         mark.push(")");
@@ -150,9 +157,9 @@ impl EventWarehouse {
     /// # Errors
     /// If ClickHouse has not confirmed it.
     pub async fn take_in(&self, mutations: &[Mutation]) -> Result<(), WarehouseError> {
-        let ids: Vec<String> = mutations.iter().map(|mutation| mutation.id.clone()).collect();
+        let ids = mutations.iter().map(|mutation| &mutation.id);
         let mut take = Statement::default();
-        take.push("INSERT INTO rollup_mutations (mutation_id) SELECT arrayJoin(").texts(&ids).push(")");
+        take.push("INSERT INTO rollup_mutations (mutation_id) SELECT arrayJoin(").texts(ids).push(")");
         self.execute(&take).await
     }
 
@@ -161,7 +168,7 @@ impl EventWarehouse {
     ///
     /// # Errors
     /// If ClickHouse does not answer.
-    pub async fn lagging(&self, since: i64, after: &str) -> Result<Vec<(String, i64)>, WarehouseError> {
+    pub async fn lagging(&self, since: i64, after: &str) -> Result<Vec<(AccountId, i64)>, WarehouseError> {
         let mut statement = Statement::default();
         statement.push(
             "SELECT account_id, toUnixTimestamp64Milli(min(changed)) FROM (SELECT account_id, grain, bucket, \
@@ -172,18 +179,20 @@ impl EventWarehouse {
             ") GROUP BY account_id, grain, bucket HAVING computed <= changed) GROUP BY account_id ORDER BY account_id LIMIT ",
         );
         statement.integer(MOST_ACCOUNTS);
-        self.ask(&statement).await
+        let found = self.ask::<(String, i64)>(&statement).await?;
+        Ok(found.into_iter().map(|(id, since)| (AccountId::stored(&id), since)).collect())
     }
 
     /// Accounts of which series are known, in order and behind `after`.
     ///
     /// # Errors
     /// If ClickHouse does not answer.
-    pub async fn with_series(&self, after: &str) -> Result<Vec<String>, WarehouseError> {
+    pub async fn with_series(&self, after: &str) -> Result<Vec<AccountId>, WarehouseError> {
         let mut statement = Statement::default();
         statement.push("SELECT DISTINCT toString(account_id) AS account FROM rollup_series WHERE account_id > ");
         statement.text(after).push(" ORDER BY account LIMIT ").integer(MOST_ACCOUNTS);
-        self.ask(&statement).await
+        let ids = self.ask::<String>(&statement).await?;
+        Ok(ids.iter().map(|id| AccountId::stored(id)).collect())
     }
 
     /// Buckets of some accounts that have changed since they were computed, those included that have yet to end. Marks before
@@ -191,7 +200,7 @@ impl EventWarehouse {
     ///
     /// # Errors
     /// If ClickHouse does not answer.
-    pub async fn stale(&self, account_ids: &[String], since: i64) -> Result<Vec<Noted>, WarehouseError> {
+    pub async fn stale(&self, account_ids: &[AccountId], since: i64) -> Result<Vec<Noted>, WarehouseError> {
         let mut statement = Statement::default();
         statement.push("SELECT account_id, grain, arraySort(arraySlice(arrayReverseSort(groupArray(noted)), 1, ");
         statement.integer(i64::try_from(MOST_BUCKETS).unwrap_or(i64::MAX)).push(")) FROM (").push(NOTED);
@@ -207,7 +216,7 @@ impl EventWarehouse {
     ///
     /// # Errors
     /// If ClickHouse does not answer.
-    pub async fn buckets(&self, account_id: &str) -> Result<Vec<Noted>, WarehouseError> {
+    pub async fn buckets(&self, account_id: &AccountId) -> Result<Vec<Noted>, WarehouseError> {
         let mut statement = Statement::default();
         statement.push("SELECT account_id, grain, arraySort(groupArray(noted)) FROM (").push(NOTED);
         statement.push("account_id = ").text(account_id).push(" GROUP BY account_id, grain, bucket");
@@ -225,7 +234,7 @@ impl EventWarehouse {
         let noted = self.ask::<Found>(&statement).await?.into_iter().filter_map(|found| {
             let bucket = |(start, changed_at, computed_at)| Bucket { start, changed_at, computed_at };
             Some(Noted {
-                account_id: found.account_id,
+                account_id: AccountId::stored(&found.account_id),
                 grain: Grain::from_seconds(found.grain)?,
                 buckets: found.buckets.into_iter().map(bucket).collect(),
             })
@@ -237,7 +246,7 @@ impl EventWarehouse {
     ///
     /// # Errors
     /// If ClickHouse does not answer.
-    pub async fn series(&self, account_id: &str) -> Result<BTreeMap<u64, (SeriesState, i64)>, WarehouseError> {
+    pub async fn series(&self, account_id: &AccountId) -> Result<BTreeMap<u64, (SeriesState, i64)>, WarehouseError> {
         #[derive(Deserialize, Row)]
         struct Found {
             series: u64,
@@ -263,7 +272,7 @@ impl EventWarehouse {
     /// If ClickHouse does not answer.
     pub async fn missing(
         &self,
-        account_id: &str,
+        account_id: &AccountId,
         since: i64,
         grain: Grain,
         starts: &[i64],
@@ -282,7 +291,7 @@ impl EventWarehouse {
     /// If ClickHouse has not confirmed it.
     pub async fn note_built(
         &self,
-        account_id: &str,
+        account_id: &AccountId,
         since: i64,
         Span { grain, starts }: Span<'_>,
     ) -> Result<(), WarehouseError> {
@@ -299,7 +308,12 @@ impl EventWarehouse {
     ///
     /// # Errors
     /// If ClickHouse has not confirmed it.
-    pub async fn set_series(&self, account_id: &str, series: &[u64], state: SeriesState) -> Result<(), WarehouseError> {
+    pub async fn set_series(
+        &self,
+        account_id: &AccountId,
+        series: &[u64],
+        state: SeriesState,
+    ) -> Result<(), WarehouseError> {
         if series.is_empty() {
             return Ok(());
         }
@@ -320,7 +334,7 @@ impl EventWarehouse {
     /// If ClickHouse has not confirmed it.
     pub async fn note_computed(
         &self,
-        account_id: &str,
+        account_id: &AccountId,
         Span { grain, starts }: Span<'_>,
         version: i64,
     ) -> Result<(), WarehouseError> {

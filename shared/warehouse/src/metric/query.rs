@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use analytics_domain::metric::{
-    Cell, Filter, Key, Measure, Of, Piece, Series, State,
-    buckets::{Buckets, Range},
-    cover,
+use analytics_domain::{
+    account::AccountId,
+    metric::{
+        Cell, Filter, Key, Measure, Of, Piece, Series, State,
+        buckets::{Buckets, Range},
+        cover,
+    },
 };
 use clickhouse::Row;
 use futures_util::stream::{self, StreamExt as _};
@@ -50,7 +53,7 @@ pub struct Asked<'q> {
 /// Whose events a question is about, and what is known of their rollups.
 #[derive(Clone, Copy, Debug)]
 pub struct Tenant<'q> {
-    pub account_id: &'q str,
+    pub account_id: &'q AccountId,
     /// For each measure, the splits that may be kept: lists of dimensions.
     pub kept: &'q [Vec<Vec<String>>],
     pub rollups: &'q Rollups,
@@ -136,7 +139,7 @@ impl EventWarehouse {
     /// The answers of a group, each with the index of its account.
     async fn measure_group(&self, group: &Group<'_>, asked: &Asked<'_>) -> Vec<(usize, Result<Told, WarehouseError>)> {
         let Group { parts, members } = group;
-        let accounts: Vec<&str> = members.iter().map(|(_, account)| *account).collect();
+        let accounts: Vec<&AccountId> = members.iter().map(|(_, account)| *account).collect();
         let indexes = members.iter().map(|(index, _)| *index);
         let is_alone = members.len() == 1;
         match self.measure_together(&accounts, parts, asked).await {
@@ -214,7 +217,7 @@ impl EventWarehouse {
             .await
             .map_err(|_| WarehouseError::OverLimits("the time of one question is up".to_owned()))?;
         let indexes: HashMap<&str, usize> =
-            accounts.iter().enumerate().map(|(index, account)| (*account, index)).collect();
+            accounts.iter().enumerate().map(|(index, account)| (account.as_str(), index)).collect();
         let mut found = vec![Vec::new(); accounts.len()];
         for row in rows? {
             let index = if accounts.len() > 1 { indexes.get(&*row.account).copied() } else { Some(0) };
@@ -239,7 +242,7 @@ fn sums(cells: impl Iterator<Item = Cell>) -> Vec<Cell> {
 /// Accounts whose answers are read of the same, each with its index among the tenants.
 struct Group<'q> {
     parts: Vec<Part<'q>>,
-    members: Vec<(usize, &'q str)>,
+    members: Vec<(usize, &'q AccountId)>,
 }
 
 /// Measures that are read together, each with its place among those asked for.
@@ -338,7 +341,8 @@ mod tests {
             most: None,
             deadline: Instant::now() + std::time::Duration::from_millis(50),
         };
-        let tenant = Tenant { account_id: "shop", kept: &[Vec::new()], rollups: &Rollups::default() };
+        let shop = AccountId::stored("shop");
+        let tenant = Tenant { account_id: &shop, kept: &[Vec::new()], rollups: &Rollups::default() };
         let answer = warehouse.measure(&[tenant], &asked).await.pop();
         assert!(matches!(answer, Some(Err(WarehouseError::OverLimits(_)))), "{answer:?}");
     }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use analytics_domain::metric::{Grain, Kept, buckets::Range};
+use analytics_domain::{
+    account::AccountId,
+    metric::{Grain, Kept, buckets::Range},
+};
 use tokio::time::timeout;
 
 use super::{
@@ -56,7 +59,7 @@ impl EventWarehouse {
     /// replaced or not, and is not noted as complete.
     pub async fn roll(
         &self,
-        account_id: &str,
+        account_id: &AccountId,
         plan: &Plan,
         span: Span<'_>,
         kept: &Kept,
@@ -155,7 +158,7 @@ impl EventWarehouse {
     /// How many keys the shorter buckets have that some buckets are made of.
     async fn stored_keys(
         &self,
-        account_id: &str,
+        account_id: &AccountId,
         plan: &Plan,
         shorter: Grain,
         span: Span<'_>,
@@ -177,12 +180,12 @@ impl EventWarehouse {
     ///
     /// # Errors
     /// If ClickHouse does not answer.
-    pub async fn events_in(&self, account_id: &str, span: Span<'_>) -> Result<u64, WarehouseError> {
+    pub async fn events_in(&self, account_id: &AccountId, span: Span<'_>) -> Result<u64, WarehouseError> {
         Ok(self.come(account_id, span).await?.iter().map(|(_, count)| count).sum())
     }
 
     /// The names of the events in some buckets, and how many rows each has, about: rows between the buckets may count.
-    async fn come(&self, account_id: &str, span: Span<'_>) -> Result<Vec<(String, u64)>, WarehouseError> {
+    async fn come(&self, account_id: &AccountId, span: Span<'_>) -> Result<Vec<(String, u64)>, WarehouseError> {
         let mut statement = Statement::default();
         statement.push("SELECT toString(event_name), count() FROM events WHERE account_id = ").text(account_id);
         statement.push(" AND ");
@@ -261,7 +264,7 @@ fn scans<'e>(entries: &[&'e Entry]) -> Vec<(Vec<Placed<'e>>, &'e [Vec<String>])>
 }
 
 /// The states of events.
-fn compute(account_id: &str, entries: &[&Entry], span: Span<'_>, version: i64) -> Statement {
+fn compute(account_id: &AccountId, entries: &[&Entry], span: Span<'_>, version: i64) -> Statement {
     let mut statement = insert(account_id, span, version);
     stored(&mut statement, account_id, &ids_of(entries), span);
     for (measures, sets) in scans(entries) {
@@ -303,7 +306,7 @@ fn compute(account_id: &str, entries: &[&Entry], span: Span<'_>, version: i64) -
 }
 
 /// The states of shorter buckets, put together.
-fn put_together(account_id: &str, entries: &[&Entry], shorter: Grain, span: Span<'_>, version: i64) -> Statement {
+fn put_together(account_id: &AccountId, entries: &[&Entry], shorter: Grain, span: Span<'_>, version: i64) -> Statement {
     let mut statement = insert(account_id, span, version);
     stored(&mut statement, account_id, &ids_of(entries), span);
     let length = span.grain.length();
@@ -330,7 +333,7 @@ fn put_together(account_id: &str, entries: &[&Entry], shorter: Grain, span: Span
 }
 
 /// Replaces by nothing what is stored of series whose events have all gone.
-fn clear(account_id: &str, ids: &[u64], span: Span<'_>, version: i64) -> Statement {
+fn clear(account_id: &AccountId, ids: &[u64], span: Span<'_>, version: i64) -> Statement {
     let mut statement = insert(account_id, span, version);
     stored(&mut statement, account_id, ids, span);
     statement.push(") GROUP BY series, bucket");
@@ -338,7 +341,7 @@ fn clear(account_id: &str, ids: &[u64], span: Span<'_>, version: i64) -> Stateme
 }
 
 /// The start of an insert of computed rows, up to where their parts are selected.
-fn insert(account_id: &str, span: Span<'_>, version: i64) -> Statement {
+fn insert(account_id: &AccountId, span: Span<'_>, version: i64) -> Statement {
     let mut statement = Statement::default();
     statement.push(
         "INSERT INTO rollups (account_id, series, grain, bucket, version, keys, objects, ns, totals, lows, highs, \
@@ -355,7 +358,7 @@ fn insert(account_id: &str, span: Span<'_>, version: i64) -> Statement {
 }
 
 /// What is stored now, as rows without events: what has gone from the events is replaced by nothing.
-fn stored(statement: &mut Statement, account_id: &str, ids: &[u64], span: Span<'_>) {
+fn stored(statement: &mut Statement, account_id: &AccountId, ids: &[u64], span: Span<'_>) {
     statement.push(
         "SELECT series, toInt64(toUnixTimestamp(rollups.bucket)) * 1000 AS bucket, CAST([], \
          'Array(Nullable(String))') AS key, toUInt64(0) AS object, toUInt64(0) AS n, toFloat64(0) AS total, toFloat64(0) AS low, \
@@ -387,10 +390,11 @@ mod tests {
         let measure = Measure { event_name: evil.clone(), filter: Filter::EVERYTHING, of: Of::Uniques(evil.clone()) };
         let entry = entry(measure, vec![Vec::new(), vec![evil.clone()]]);
         let span = Span { grain: Grain::Hour, starts: &[0, 7_200_000] };
+        let account = AccountId::stored(&evil);
         let statements = [
-            compute(&evil, &[&entry], span, 1),
-            put_together(&evil, &[&entry], Grain::Quarter, span, 1),
-            clear(&evil, &entry.ids, span, 1),
+            compute(&account, &[&entry], span, 1),
+            put_together(&account, &[&entry], Grain::Quarter, span, 1),
+            clear(&account, &entry.ids, span, 1),
         ];
         for statement in statements {
             assert!(!statement.sql().contains("1=1") && !statement.sql().contains("--"), "{}", statement.sql());
@@ -402,7 +406,7 @@ mod tests {
         let lookup = |key: &str| (key == "CLICKHOUSE_URL").then(|| "http://127.0.0.1:1".to_owned());
         let warehouse = EventWarehouse::from_lookup(&lookup).expect("is set");
         let span = Span { grain: Grain::Hour, starts: &[0] };
-        let of = |entries: &[&Entry]| compute("shop", entries, span, 1);
+        let of = |entries: &[&Entry]| compute(&AccountId::stored("shop"), entries, span, 1);
         let taken = |tests: usize, of_numbers: bool| {
             let tests: Vec<String> = (0..tests).map(|test| format!("p < {test}")).collect();
             let filter = parse_filter(&tests.join(" and ")).expect("can be read");
@@ -429,7 +433,7 @@ mod tests {
         for ids in ids.chunks(IDS) {
             let bytes = serde_json::to_string(ids).expect("are numbers").len();
             assert!(bytes < 128 * 1_024, "{bytes} bytes");
-            assert!(clear("shop", ids, span, 1).prepare(&clickhouse::Client::default()).is_ok());
+            assert!(clear(&AccountId::stored("shop"), ids, span, 1).prepare(&clickhouse::Client::default()).is_ok());
         }
         // One statement of several measures splits each in all ways that its dimensions allow.
         const { assert!(MEASURES * (1 + DIMENSIONS + DIMENSIONS * (DIMENSIONS - 1) / 2) <= IDS) };

@@ -207,7 +207,10 @@ fn rolled(
 
 #[cfg(test)]
 mod tests {
-    use analytics_domain::metric::{Measure, buckets::Buckets, parse_filter};
+    use analytics_domain::{
+        account::AccountId,
+        metric::{Measure, buckets::Buckets, parse_filter},
+    };
     use tokio::time::Instant;
 
     use super::*;
@@ -255,7 +258,8 @@ mod tests {
             Part::Raw { measures, ranges: vec![buckets.range] },
         ];
         let parts: Vec<&Part<'_>> = parts.iter().collect();
-        for accounts in [&[evil][..], &[evil, "shop"]] {
+        let (evil, shop) = (AccountId::stored(evil), AccountId::stored("shop"));
+        for accounts in [&[&evil][..], &[&evil, &shop]] {
             let statement = statement(accounts, &asked, &parts, true);
             let sql = statement.sql();
             assert!(!sql.contains("1=1") && !sql.contains("--"), "{sql}");

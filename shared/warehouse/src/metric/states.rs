@@ -1,6 +1,9 @@
 //! Measures as SQL: what is computed of events, in the shape that rollups store and answers merge.
 
-use analytics_domain::metric::{CURRENCY, Measure, Of, buckets::Range, sketch};
+use analytics_domain::{
+    account::AccountId,
+    metric::{CURRENCY, Measure, Of, buckets::Range, sketch},
+};
 
 use super::{
     read::{Source, condition, key_text, number, text},
@@ -40,16 +43,13 @@ impl Bucket<'_> {
 pub(super) type Placed<'m> = (i64, &'m Measure);
 
 /// Accounts whose events are read together.
-pub(super) type Accounts<'s> = &'s [&'s str];
+pub(super) type Accounts<'s> = &'s [&'s AccountId];
 
 /// That a row is of one of these accounts.
 pub(super) fn of_accounts(statement: &mut Statement, accounts: Accounts<'_>) {
     match accounts {
         [account] => drop(statement.push("account_id = ").text(*account)),
-        accounts => {
-            let accounts: Vec<String> = accounts.iter().map(|account| (*account).to_owned()).collect();
-            statement.push("account_id IN ").texts(&accounts);
-        }
+        accounts => drop(statement.push("account_id IN ").texts(accounts.iter().copied())),
     }
 }
 

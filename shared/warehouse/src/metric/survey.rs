@@ -1,8 +1,9 @@
 //! A look at an account's events: their names, and what their properties hold.
 
-use crate::{EventWarehouse, WarehouseError, statement::Statement};
+use analytics_domain::account::AccountId;
 
 use super::read::{Source, number, text};
+use crate::{EventWarehouse, WarehouseError, statement::Statement};
 
 /// Names of an account's events that formulas are read with. Any other name stands in quotes.
 pub const EVENT_NAMES: usize = 2_000;
@@ -21,7 +22,7 @@ impl EventWarehouse {
     ///
     /// # Errors
     /// If ClickHouse does not answer.
-    pub async fn event_names(&self, account_id: &str, now: i64) -> Result<Vec<String>, WarehouseError> {
+    pub async fn event_names(&self, account_id: &AccountId, now: i64) -> Result<Vec<String>, WarehouseError> {
         let mut statement = Statement::default();
         statement.push("SELECT toString(event_name) FROM events WHERE account_id = ").text(account_id);
         statement.push(" AND timestamp >= ").time(now - 30 * 86_400_000);
@@ -37,7 +38,7 @@ impl EventWarehouse {
     /// If ClickHouse does not answer.
     pub async fn survey(
         &self,
-        account_id: &str,
+        account_id: &AccountId,
         event_names: &[String],
         paths: &[String],
         now: i64,
