@@ -5,6 +5,8 @@ pub mod gateway;
 pub mod pipeline;
 pub mod proxy;
 pub mod runtime_api;
+#[cfg(test)]
+mod settings;
 pub mod socket;
 pub mod sqs;
 pub mod stack;

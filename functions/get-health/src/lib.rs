@@ -59,7 +59,7 @@ impl App {
         Ok(Self {
             warehouse: EventWarehouse::to_read(lookup)?,
             queue: Queue::new(analytics_messaging::client(&sdk), lookup.required("EVENTS_QUEUE_URL")?),
-            answers: AnswerTable::new(analytics_dynamo::client(&sdk), lookup.required("IDEMPOTENCY_TABLE")?),
+            answers: AnswerTable::from_tables(&analytics_dynamo::client(&sdk), lookup)?,
         })
     }
 }

@@ -1,10 +1,10 @@
 //! Wiring of `list-metrics`.
 
 use analytics_domain::access::Operation;
-use analytics_metrics::App;
+use analytics_dynamo::MetricTable;
 use analytics_runtime::{Error, http};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    http(Operation::ListMetrics, App::to_read, list_metrics::handle).await
+    http(Operation::ListMetrics, MetricTable::from_lookup, list_metrics::handle).await
 }

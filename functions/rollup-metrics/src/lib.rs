@@ -77,8 +77,8 @@ impl App {
         let seconds = |key, usual| lookup.parsed(key, usual, "a number of seconds").map(Duration::from_secs);
         let tables = analytics_dynamo::client(&aws::sdk_config(lookup)?);
         Ok(Self {
-            table: MetricTable::new(tables.clone(), lookup.required("METRICS_TABLE")?),
-            work: WorkTable::new(tables, lookup.required("ROLLUPS_TABLE")?),
+            table: MetricTable::from_tables(&tables, lookup)?,
+            work: WorkTable::from_tables(&tables, lookup)?,
             warehouse: EventWarehouse::from_lookup(lookup)?,
             patience: seconds("ROLLUP_SECONDS", PATIENCE_SECONDS)?,
             share: Duration::from_secs(15),

@@ -14,7 +14,7 @@ use std::{collections::BTreeSet, future::Future, time::Duration};
 
 use analytics_domain::account::AccountId;
 use analytics_dynamo::{ConnectionTable, Watched, WorkTable};
-use analytics_messaging::{Message, PartialFailure, Queue, QueueError, SqsBatch};
+use analytics_messaging::{LiveQueue, Message, PartialFailure, Queue, QueueError, SqsBatch};
 use analytics_platform::{
     aws,
     config::{ConfigError, Lookup},
@@ -24,7 +24,7 @@ use futures_util::{StreamExt, stream};
 use portions::{Portions, Sealed, portions};
 use storing::Outcome;
 use tokio::time::{Instant, timeout_at};
-pub use watchers::{LiveQueue, Watchers};
+pub use watchers::{Announcing, Watchers};
 
 /// Parts of a call's time, from its start. The function has 20 seconds (`template.yaml`): after these, announcing takes one
 /// more, and three are left for reading what was handed over, and for a processor that has other things to do.
@@ -59,26 +59,23 @@ pub struct App<S, D, W> {
     pub watchers: W,
 }
 
-impl App<NotedStore, Queue, LiveQueue> {
+impl App<NotedStore, Queue, Announcing> {
     /// Reads `DEAD_LETTER_QUEUE_URL`, `LIVE_QUEUE_URL`, `CONNECTIONS_TABLE`, `ROLLUPS_TABLE` and the keys of the adapters.
     ///
     /// # Errors
     /// Names the key that is missing or wrong.
     pub fn from_lookup(lookup: &impl Lookup) -> Result<Self, ConfigError> {
         let sdk = aws::sdk_config(lookup)?;
-        let queues = analytics_messaging::client(&sdk);
+        let (tables, queues) = (analytics_dynamo::client(&sdk), analytics_messaging::client(&sdk));
         Ok(Self {
             store: NotedStore {
                 warehouse: EventWarehouse::from_lookup(lookup)?,
-                work: WorkTable::new(analytics_dynamo::client(&sdk), lookup.required("ROLLUPS_TABLE")?),
+                work: WorkTable::from_tables(&tables, lookup)?,
                 now: analytics_platform::now_millis,
             },
-            watchers: LiveQueue {
-                live: Queue::new(queues.clone(), lookup.required("LIVE_QUEUE_URL")?),
-                watched: Watched::new(ConnectionTable::new(
-                    analytics_dynamo::client(&sdk),
-                    lookup.required("CONNECTIONS_TABLE")?,
-                )),
+            watchers: Announcing {
+                live: LiveQueue::from_queues(&queues, lookup)?,
+                watched: Watched::new(ConnectionTable::from_tables(&tables, lookup)?),
                 now: analytics_platform::now_millis,
             },
             dead_letters: Queue::new(queues, lookup.required("DEAD_LETTER_QUEUE_URL")?),

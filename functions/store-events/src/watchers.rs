@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use analytics_domain::{account::AccountId, live::LiveMessage};
 use analytics_dynamo::Watched;
-use analytics_messaging::Queue;
+use analytics_messaging::LiveQueue;
 use futures_util::{StreamExt, stream};
 use tokio::time::timeout;
 
@@ -19,15 +19,15 @@ pub trait Watchers: Sync {
     fn stored(&self, account_ids: &BTreeSet<AccountId>) -> impl Future<Output = ()> + Send;
 }
 
-/// The live queue, for accounts that somebody watches.
-pub struct LiveQueue {
-    pub live: Queue,
+/// Announces the accounts that somebody watches.
+pub struct Announcing {
+    pub live: LiveQueue,
     pub watched: Watched,
     /// Epoch milliseconds.
     pub now: fn() -> i64,
 }
 
-impl Watchers for LiveQueue {
+impl Watchers for Announcing {
     async fn stored(&self, account_ids: &BTreeSet<AccountId>) {
         let at = (self.now)();
         let watched = self.watched.among(account_ids, at).await;
@@ -39,11 +39,10 @@ impl Watchers for LiveQueue {
     }
 }
 
-impl LiveQueue {
+impl Announcing {
     async fn announce(&self, account_id: &AccountId, at: i64) {
         let message = LiveMessage::Stored { account_id: account_id.into(), at };
-        let Ok(text) = serde_json::to_string(&message) else { return };
-        if let Err(error) = self.live.send_in_group(text, &message.group()).await {
+        if let Err(error) = self.live.announce(&message).await {
             tracing::warn!(account.id = account_id.as_str(), error.cause = %error, "stored events were not announced");
         }
     }

@@ -8,7 +8,6 @@ use analytics_domain::{
     time,
 };
 use analytics_dynamo::{TableError, Watched};
-use analytics_messaging::QueueError;
 use analytics_sockets::SocketError;
 use futures_util::future::{join_all, try_join_all};
 use tokio::time::{Instant, sleep, timeout};
@@ -155,17 +154,11 @@ impl<'a> Account<'a> {
     pub async fn pass_on(&mut self, id: &str, streams: Vec<Stream>) {
         let (account_id, connection_id, at) = (self.id.into(), id.into(), (self.app.now)());
         let message = LiveMessage::Following { account_id, connection_id, streams, at, is_noticed: true };
-        if let Err(error) = self.queue(&message).await {
+        if let Err(error) = self.app.live.announce(&message).await {
             tracing::warn!(connection.id = id, error.cause = %error, "streams do not begin");
             let error = Frame::Error { code: "unavailable", detail: "numbers cannot be followed now: subscribe again" };
             self.send_to(id, vec![error.to_json()]).await;
         }
-    }
-
-    /// Sends a message to the function itself.
-    pub async fn queue(&self, message: &LiveMessage<'_>) -> Result<(), QueueError> {
-        let text = serde_json::to_string(message).unwrap_or_default();
-        self.app.live.send_in_group(text, &message.group()).await
     }
 
     /// Has a client follow streams, and tells it where one of events stands. Returns those of numbers, for which it waits.

@@ -132,7 +132,7 @@ impl Account<'_> {
         for feeds in left.chunks(FEEDS) {
             let feeds = feeds.iter().map(|way| way.id().to_owned()).collect();
             let again = LiveMessage::Again { account_id: self.id.into(), feeds, at: (self.app.now)() };
-            if let Err(error) = self.queue(&again).await {
+            if let Err(error) = self.app.live.announce(&again).await {
                 // The next event that is stored has them asked too.
                 tracing::warn!(account.id = self.id.as_str(), error.cause = %error, "numbers are not asked again now");
             }

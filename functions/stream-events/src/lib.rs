@@ -34,7 +34,7 @@ use analytics_domain::{
 };
 use analytics_dynamo::{ConnectionTable, FeedTable, SeenTable};
 use analytics_http::Verifier;
-use analytics_messaging::{Message, PartialFailure, Queue, SqsBatch};
+use analytics_messaging::{LiveQueue, Message, PartialFailure, SqsBatch};
 use analytics_platform::{
     aws,
     config::{ConfigError, Lookup},
@@ -63,7 +63,7 @@ pub struct App {
     verifier: Verifier,
     sockets: Sockets,
     /// Back to this function, to another group.
-    live: Queue,
+    live: LiveQueue,
     /// Milliseconds between two frames, at least.
     interval: i64,
     /// Events that wait for a frame at most.
@@ -107,22 +107,22 @@ const KNOWN: usize = 1_000_000;
 impl App {
     /// Reads `CONNECTIONS_TABLE`, `LIVE_QUEUE_URL`, `STREAM_INTERVAL_MS` (between two frames), `STREAM_BUFFER_SIZE` (events that wait
     /// for one at most), and the keys of
-    /// [`Answers::of_tables`], [`aws::sdk_config`] and [`Sockets::from_lookup`].
+    /// [`Answers::from_tables`], [`aws::sdk_config`] and [`Sockets::from_lookup`].
     ///
     /// # Errors
     /// Names the key that is missing or wrong.
     pub fn from_lookup(lookup: &impl Lookup) -> Result<Self, ConfigError> {
         let sdk = aws::sdk_config(lookup)?;
-        let (tables, table) = (analytics_dynamo::client(&sdk), lookup.required("CONNECTIONS_TABLE")?);
-        let answers = Answers::of_tables(tables.clone(), lookup)?;
+        let tables = analytics_dynamo::client(&sdk);
+        let answers = Answers::from_tables(&tables, lookup)?;
         Ok(Self {
-            connections: ConnectionTable::new(tables.clone(), table.clone()),
-            feeds: FeedTable::new(tables.clone(), table.clone()),
-            seen: SeenTable::new(tables, table),
+            connections: ConnectionTable::from_tables(&tables, lookup)?,
+            feeds: FeedTable::from_tables(&tables, lookup)?,
+            seen: SeenTable::from_tables(&tables, lookup)?,
             answers: answers.within(Budget::SHARE_SECONDS),
             verifier: Verifier::from_lookup(lookup)?,
             sockets: Sockets::from_lookup(&sdk, lookup)?,
-            live: Queue::new(analytics_messaging::client(&sdk), lookup.required("LIVE_QUEUE_URL")?),
+            live: LiveQueue::from_queues(&analytics_messaging::client(&sdk), lookup)?,
             interval: lookup.parsed("STREAM_INTERVAL_MS", 250, "a number of milliseconds")?,
             most: lookup.parsed("STREAM_BUFFER_SIZE", MOST, "1 or more")?.get(),
             now: analytics_platform::now_millis,

@@ -1,7 +1,7 @@
 //! `PUT /api/metrics/{id}`: another definition for a metric.
 
 use analytics_http::{ApiError, Reply, json, with_version};
-use analytics_metrics::{App, edit};
+use analytics_metrics::{Defining, edit};
 use analytics_runtime::Call;
 
 /// Replaces a definition, of the version in `If-Match` if there is one. The metrics that use it follow.
@@ -9,9 +9,9 @@ use analytics_runtime::Call;
 /// # Errors
 /// If there is no such metric or it is of another version, the definition makes no sense, or a store
 /// does not answer.
-pub async fn handle(app: &App, call: Call) -> Result<Reply, ApiError> {
+pub async fn handle(defining: &Defining, call: Call) -> Result<Reply, ApiError> {
     let incoming = call.incoming();
     let (id, version, body) = (incoming.path_parameter("id")?, incoming.if_match()?, incoming.object()?);
-    let defined = edit(app, call.account_id(), (&id, version), &body, call.now).await?;
+    let defined = edit(defining, call.account_id(), (&id, version), &body, call.now).await?;
     Ok(with_version(json(&defined)?, defined.metric.version))
 }

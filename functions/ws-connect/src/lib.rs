@@ -1,16 +1,48 @@
 //! `$connect`: a client comes with a token, in the query parameter `token` or as a subprotocol, and perhaps with streams.
 
 use analytics_domain::live::{CONNECTIONS, Connection, Followed, LiveMessage, STREAMS, Stream, Subscription};
-use analytics_live::{App, Refused, may_follow};
+use analytics_dynamo::ConnectionTable;
+use analytics_http::Verifier;
+use analytics_live::{Refused, may_follow};
+use analytics_messaging::LiveQueue;
+use analytics_platform::{
+    aws,
+    config::{ConfigError, Lookup},
+};
 use analytics_runtime::{SocketAnswer, SocketEvent};
+
+/// What the function needs.
+pub struct Context {
+    verifier: Verifier,
+    connections: ConnectionTable,
+    live: LiveQueue,
+    /// Epoch milliseconds.
+    now: fn() -> i64,
+}
+
+impl Context {
+    /// Reads the keys of [`aws::sdk_config`], [`Verifier::from_lookup`], [`ConnectionTable::from_tables`] and [`LiveQueue::from_queues`].
+    ///
+    /// # Errors
+    /// Names the key that is missing or wrong.
+    pub fn from_lookup(lookup: &impl Lookup) -> Result<Self, ConfigError> {
+        let sdk = aws::sdk_config(lookup)?;
+        Ok(Self {
+            verifier: Verifier::from_lookup(lookup)?,
+            connections: ConnectionTable::from_tables(&analytics_dynamo::client(&sdk), lookup)?,
+            live: LiveQueue::from_queues(&analytics_messaging::client(&sdk), lookup)?,
+            now: analytics_platform::now_millis,
+        })
+    }
+}
 
 /// The subprotocol that we speak. Beside it a browser, which cannot send headers, can offer `bearer.` and a token.
 const PROTOCOL: &str = "analytics";
 const TOKEN_PREFIX: &str = "bearer.";
 
 /// Lets a client in, or says why not.
-pub async fn handle(app: &App, event: SocketEvent) -> SocketAnswer {
-    match connect(app, &event).await {
+pub async fn handle(context: &Context, event: SocketEvent) -> SocketAnswer {
+    match connect(context, &event).await {
         Ok(()) => {
             let mut answer = SocketAnswer::new(200);
             if offered(&event).any(|protocol| protocol == PROTOCOL) {
@@ -33,12 +65,12 @@ pub async fn handle(app: &App, event: SocketEvent) -> SocketAnswer {
     }
 }
 
-async fn connect(app: &App, event: &SocketEvent) -> Result<(), Refused> {
-    let now = (app.now)();
+async fn connect(context: &Context, event: &SocketEvent) -> Result<(), Refused> {
+    let now = (context.now)();
     let token = event.query("token").first().map(String::as_str);
     let token = token.or_else(|| offered(event).find_map(|protocol| protocol.strip_prefix(TOKEN_PREFIX)));
     let missing = || refused(401, "token_missing", "connect with ?token=<JWT>, or with the subprotocol bearer.<JWT>");
-    let identity = app.verifier.identify(token.ok_or_else(missing)?, now).await?;
+    let identity = context.verifier.identify(token.ok_or_else(missing)?, now).await?;
     let caller = identity.caller;
     // Whoever may follow nothing has no use for a connection.
     may_follow(&caller, &Stream::Analytics)?;
@@ -62,13 +94,13 @@ async fn connect(app: &App, event: &SocketEvent) -> Result<(), Refused> {
         let followed = Followed::new(&connection.account_id, &stream, Subscription::whole(now));
         connection.subscriptions.insert(stream, followed);
     }
-    let noted = app.connections.add(&connection).await;
+    let noted = context.connections.add(&connection).await;
     if !noted.map_err(|error| refused(503, "dependency_unavailable", &error.to_string()))? {
         let detail = format!("an account has at most {CONNECTIONS} connections at the same time: close some of them");
         return Err(refused(429, "too_many_connections", &detail));
     }
     let (account_id, connection_id) = ((&*connection.account_id).into(), (&*connection.id).into());
-    app.announce(&LiveMessage::Opened { account_id, connection_id, at: now }).await
+    Ok(context.live.announce(&LiveMessage::Opened { account_id, connection_id, at: now }).await?)
 }
 
 fn refused(status: u16, code: &'static str, detail: &str) -> Refused {

@@ -1,9 +1,9 @@
 //! Wiring of `ws-message`.
 
-use analytics_live::App;
 use analytics_runtime::{Error, socket};
+use ws_message::{Context, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    socket("ws-message", App::from_lookup, ws_message::handle).await
+    socket("ws-message", Context::from_lookup, handle).await
 }

@@ -1,18 +1,19 @@
 //! Deploys `template.yaml` to the emulator, when it or what it deploys has changed.
 
-use std::env::consts;
-use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
+use std::{env::consts, fs, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::config::{ACCESS_KEY, Config, JWT_AUDIENCE, JWT_ISSUER, REGION, STACK_NAME};
-use crate::keys::SigningKey;
-use crate::{artifacts, http, install, private, run};
+use crate::{
+    artifacts,
+    config::{ACCESS_KEY, Config, JWT_AUDIENCE, JWT_ISSUER, REGION, STACK_NAME},
+    http, install,
+    keys::SigningKey,
+    private, run,
+};
 
 /// What a deployment answers with.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -60,7 +61,7 @@ pub fn current(config: &Config) -> Result<Outputs> {
 }
 
 pub async fn deploy(config: &Config, key: &SigningKey) -> Result<Outputs> {
-    let parameters = parameters(config, key)?;
+    let parameters = parameters(config, key, &secret(config)?)?;
     let version = version(config, &parameters)?;
     let deployed = fs::read(record(config)).ok().and_then(|text| serde_json::from_slice::<Deployment>(&text).ok());
     if let Some(deployment) = deployed.filter(|deployment| deployment.version == version)
@@ -77,7 +78,6 @@ pub async fn deploy(config: &Config, key: &SigningKey) -> Result<Outputs> {
 fn deploy_now(config: &Config, parameters: &str) -> Result<Outputs> {
     // JSON is YAML, and as a file it needs no quoting on the command line.
     let parameter_file = config.state.join("parameters.yaml");
-    // It holds the password of ClickHouse.
     private::write(&parameter_file, parameters)?;
     let mut sam = Command::new(config.python_tool("sam"));
     sam.args(["deploy", "--template-file", "template.yaml", "--stack-name", STACK_NAME, "--region", REGION])
@@ -113,14 +113,23 @@ pub fn credentials(config: &Config) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn parameters(config: &Config, key: &SigningKey) -> Result<String> {
+/// Keeps the login of ClickHouse as a secret; its ARN.
+fn secret(config: &Config) -> Result<String> {
+    let clickhouse = &config.clickhouse;
+    let secret = json!({"username": clickhouse.user, "password": clickhouse.password});
+    let mut keep = Command::new(config.python_tool("python"));
+    keep.arg(config.root.join("infra/local/secret.py")).arg(format!("{STACK_NAME}/clickhouse"));
+    keep.env("SECRET", secret.to_string()).envs(credentials(config));
+    Ok(run::for_answer(&mut keep)?.trim().to_owned())
+}
+
+fn parameters(config: &Config, key: &SigningKey, secret: &str) -> Result<String> {
     let clickhouse = &config.clickhouse;
     let parameters = json!({
         "Architecture": if consts::ARCH == "aarch64" { "arm64" } else { "x86_64" },
         "RetentionDays": config.retention_days.to_string(),
         "ClickHouseUrl": clickhouse.url,
-        "ClickHouseUser": clickhouse.user,
-        "ClickHousePassword": clickhouse.password,
+        "ClickHouseSecretArn": secret,
         "ClickHouseDatabase": clickhouse.database,
         "JwtIssuer": JWT_ISSUER,
         "JwtAudience": JWT_AUDIENCE,

@@ -73,21 +73,21 @@ pub struct Answers {
 }
 
 impl Answers {
-    /// Reads the keys of [`aws::sdk_config`] and [`Answers::of_tables`].
+    /// Reads the keys of [`aws::sdk_config`] and [`Answers::from_tables`].
     ///
     /// # Errors
     /// Names the key that is missing or wrong.
     pub fn from_lookup(lookup: &impl Lookup) -> Result<Self, ConfigError> {
-        Self::of_tables(analytics_dynamo::client(&aws::sdk_config(lookup)?), lookup)
+        Self::from_tables(&analytics_dynamo::client(&aws::sdk_config(lookup)?), lookup)
     }
 
     /// Reads `METRICS_TABLE`, `RETENTION_DAYS` and the keys of [`EventWarehouse::to_read`].
     ///
     /// # Errors
     /// Names the key that is missing or wrong.
-    pub fn of_tables(tables: Tables, lookup: &impl Lookup) -> Result<Self, ConfigError> {
+    pub fn from_tables(tables: &Tables, lookup: &impl Lookup) -> Result<Self, ConfigError> {
         Ok(Self {
-            table: MetricTable::new(tables, lookup.required("METRICS_TABLE")?),
+            table: MetricTable::from_tables(tables, lookup)?,
             warehouse: EventWarehouse::to_read(lookup)?,
             retention_days: lookup.parsed("RETENTION_DAYS", 400, "a number of days")?,
         })

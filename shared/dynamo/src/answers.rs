@@ -1,9 +1,10 @@
 //! What was answered to requests with an `Idempotency-Key`.
 
 use analytics_domain::idempotency::{Answer, KEEP_MILLIS, LOCK_MILLIS, Start, Ticket};
+use analytics_platform::config::{ConfigError, Lookup};
 use aws_sdk_dynamodb::{Client, operation::put_item::PutItemError, types::ReturnValuesOnConditionCheckFailure};
 
-use crate::{TableError, integer, number, text, unavailable};
+use crate::{TableError, Tables, integer, number, text, unavailable};
 
 /// What was answered to requests with an `Idempotency-Key`.
 #[derive(Clone, Debug)]
@@ -13,6 +14,14 @@ pub struct AnswerTable {
 }
 
 impl AnswerTable {
+    /// Reads `IDEMPOTENCY_TABLE`.
+    ///
+    /// # Errors
+    /// If the key is missing.
+    pub fn from_tables(tables: &Tables, lookup: &impl Lookup) -> Result<Self, ConfigError> {
+        Ok(Self::new(tables.clone(), lookup.required("IDEMPOTENCY_TABLE")?))
+    }
+
     #[must_use]
     pub fn new(client: Client, name: impl Into<String>) -> Self {
         Self { client, name: name.into() }

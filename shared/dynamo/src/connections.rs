@@ -12,6 +12,7 @@ use analytics_domain::{
     account::AccountId,
     live::{Connection, Followed, MEMORY, STREAMS, Stream, Subscription},
 };
+use analytics_platform::config::{ConfigError, Lookup};
 use aws_sdk_dynamodb::{
     Client,
     error::SdkError,
@@ -20,7 +21,7 @@ use aws_sdk_dynamodb::{
 };
 use limits::{OF_CONNECTIONS, OF_SUBSCRIPTIONS};
 
-use crate::{TableError, integer, number, settled, text, unavailable};
+use crate::{TableError, Tables, integer, number, settled, text, unavailable};
 
 /// Connections by account.
 #[derive(Clone, Debug)]
@@ -62,6 +63,14 @@ fn by_id(connection_id: &str) -> AttributeValue {
 }
 
 impl ConnectionTable {
+    /// Reads `CONNECTIONS_TABLE`.
+    ///
+    /// # Errors
+    /// If the key is missing.
+    pub fn from_tables(tables: &Tables, lookup: &impl Lookup) -> Result<Self, ConfigError> {
+        Ok(Self::new(tables.clone(), lookup.required("CONNECTIONS_TABLE")?))
+    }
+
     #[must_use]
     pub fn new(client: Client, name: impl Into<String>) -> Self {
         Self { client, name: name.into() }

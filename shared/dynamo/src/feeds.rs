@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use analytics_domain::live::{Head, MEMORY};
+use analytics_platform::config::{ConfigError, Lookup};
 use aws_sdk_dynamodb::{
     Client,
     operation::put_item::builders::PutItemFluentBuilder,
     types::{AttributeValue, KeysAndAttributes},
 };
 
-use crate::{TableError, number, settled, text, unavailable};
+use crate::{TableError, Tables, number, settled, text, unavailable};
 
 /// Feeds, in the table of connections.
 #[derive(Clone, Debug)]
@@ -35,6 +36,14 @@ fn place(seq: i64) -> String {
 }
 
 impl FeedTable {
+    /// Reads `CONNECTIONS_TABLE`.
+    ///
+    /// # Errors
+    /// If the key is missing.
+    pub fn from_tables(tables: &Tables, lookup: &impl Lookup) -> Result<Self, ConfigError> {
+        Ok(Self::new(tables.clone(), lookup.required("CONNECTIONS_TABLE")?))
+    }
+
     #[must_use]
     pub fn new(client: Client, name: impl Into<String>) -> Self {
         Self { client, name: name.into() }

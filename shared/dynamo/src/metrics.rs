@@ -4,13 +4,17 @@
 //! that every write moves on, and a write says which revision it was judged by: of two at once, one is told to look again.
 
 use analytics_domain::{account::AccountId, metric::Metric};
+use analytics_platform::{
+    aws,
+    config::{ConfigError, Lookup},
+};
 use aws_sdk_dynamodb::{
     Client,
     operation::transact_write_items::TransactWriteItemsError,
     types::{Delete, Put, TransactWriteItem, Update},
 };
 
-use crate::{TableError, integer, number, text, unavailable};
+use crate::{TableError, Tables, integer, number, text, unavailable};
 
 /// Where an account's revision stands, among the ids of its metrics.
 const REVISION: &str = "#revision";
@@ -32,6 +36,22 @@ pub struct MetricTable {
 }
 
 impl MetricTable {
+    /// Reads the keys of [`aws::sdk_config`] and [`MetricTable::from_tables`].
+    ///
+    /// # Errors
+    /// Names the key that is missing or wrong.
+    pub fn from_lookup(lookup: &impl Lookup) -> Result<Self, ConfigError> {
+        Self::from_tables(&crate::client(&aws::sdk_config(lookup)?), lookup)
+    }
+
+    /// Reads `METRICS_TABLE`.
+    ///
+    /// # Errors
+    /// If the key is missing.
+    pub fn from_tables(tables: &Tables, lookup: &impl Lookup) -> Result<Self, ConfigError> {
+        Ok(Self::new(tables.clone(), lookup.required("METRICS_TABLE")?))
+    }
+
     #[must_use]
     pub fn new(client: Client, name: impl Into<String>) -> Self {
         Self { client, name: name.into() }

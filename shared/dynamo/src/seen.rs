@@ -4,9 +4,10 @@ use analytics_domain::{
     account::AccountId,
     live::{Noted, Seen},
 };
+use analytics_platform::config::{ConfigError, Lookup};
 use aws_sdk_dynamodb::{Client, primitives::Blob, types::AttributeValue};
 
-use crate::{TableError, number, text, unavailable};
+use crate::{TableError, Tables, number, text, unavailable};
 
 /// Events that were counted, in the table of connections: an item for each call that has counted some.
 #[derive(Clone, Debug)]
@@ -20,6 +21,14 @@ fn by_account(account_id: &AccountId) -> AttributeValue {
 }
 
 impl SeenTable {
+    /// Reads `CONNECTIONS_TABLE`.
+    ///
+    /// # Errors
+    /// If the key is missing.
+    pub fn from_tables(tables: &Tables, lookup: &impl Lookup) -> Result<Self, ConfigError> {
+        Ok(Self::new(tables.clone(), lookup.required("CONNECTIONS_TABLE")?))
+    }
+
     #[must_use]
     pub fn new(client: Client, name: impl Into<String>) -> Self {
         Self { client, name: name.into() }

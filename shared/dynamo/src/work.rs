@@ -12,6 +12,7 @@ use std::{
 };
 
 use analytics_domain::account::AccountId;
+use analytics_platform::config::{ConfigError, Lookup};
 use aws_sdk_dynamodb::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
@@ -20,7 +21,7 @@ use aws_sdk_dynamodb::{
 };
 use tokio::task::JoinSet;
 
-use crate::{TableError, integer, number, text, unavailable};
+use crate::{TableError, Tables, integer, number, text, unavailable};
 
 /// Partitions that the notes are spread over, by account.
 pub const SLOTS: u32 = 8;
@@ -115,6 +116,14 @@ pub struct WorkTable {
 }
 
 impl WorkTable {
+    /// Reads `ROLLUPS_TABLE`.
+    ///
+    /// # Errors
+    /// If the key is missing.
+    pub fn from_tables(tables: &Tables, lookup: &impl Lookup) -> Result<Self, ConfigError> {
+        Ok(Self::new(tables.clone(), lookup.required("ROLLUPS_TABLE")?))
+    }
+
     #[must_use]
     pub fn new(client: Client, name: impl Into<String>) -> Self {
         Self { client, name: name.into(), noted: Mutex::default() }

@@ -7,7 +7,7 @@ use analytics_domain::{
 };
 use analytics_dynamo::{AnswerTable, ConnectionTable, Watched};
 use analytics_http::{ApiError, FieldError, Reply, json_bytes};
-use analytics_messaging::Queue;
+use analytics_messaging::{LiveQueue, Queue};
 use analytics_platform::{
     aws,
     config::{ConfigError, Lookup},
@@ -37,11 +37,11 @@ impl App<Fanout, AnswerTable> {
         Ok(Self {
             queue: Fanout::new(
                 Queue::new(queues.clone(), lookup.required("EVENTS_QUEUE_URL")?),
-                Queue::new(queues, lookup.required("LIVE_QUEUE_URL")?),
-                Watched::new(ConnectionTable::new(tables.clone(), lookup.required("CONNECTIONS_TABLE")?)),
+                LiveQueue::from_queues(&queues, lookup)?,
+                Watched::new(ConnectionTable::from_tables(&tables, lookup)?),
                 analytics_platform::now_millis,
             ),
-            answers: AnswerTable::new(tables, lookup.required("IDEMPOTENCY_TABLE")?),
+            answers: AnswerTable::from_tables(&tables, lookup)?,
             retention_days: lookup.parsed("RETENTION_DAYS", 400, "a number of days")?,
         })
     }

@@ -2,14 +2,14 @@
 
 use analytics_domain::{account::AccountId, live::LiveMessage};
 use analytics_dynamo::Watched;
-use analytics_messaging::Queue;
+use analytics_messaging::{LiveQueue, Queue};
 
 use crate::{SealedQueue, Unavailable};
 
 /// The queue of sealed batches, and the live one.
 pub struct Fanout {
     events: Queue,
-    live: Queue,
+    live: LiveQueue,
     watched: Watched,
     /// Epoch milliseconds.
     now: fn() -> i64,
@@ -17,15 +17,14 @@ pub struct Fanout {
 
 impl Fanout {
     #[must_use]
-    pub const fn new(events: Queue, live: Queue, watched: Watched, now: fn() -> i64) -> Self {
+    pub const fn new(events: Queue, live: LiveQueue, watched: Watched, now: fn() -> i64) -> Self {
         Self { events, live, watched, now }
     }
 
     /// Shows accepted events to those who watch. That they do not see some is no reason to refuse what has been taken.
     async fn show(&self, account_id: &AccountId, sealed: &str) {
         let message = LiveMessage::Events { account_id: account_id.into(), sealed: sealed.into() };
-        let Ok(text) = serde_json::to_string(&message) else { return };
-        if let Err(error) = self.live.send_in_group(text, &message.group()).await {
+        if let Err(error) = self.live.announce(&message).await {
             tracing::warn!(account.id = account_id.as_str(), error.cause = %error, "accepted events are not shown live");
         }
     }

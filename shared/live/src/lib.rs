@@ -1,6 +1,6 @@
-//! What the functions behind the WebSocket share: who is connected, and what subscribers are told.
+//! What the functions behind the WebSocket share: who may follow what, and how a refusal is told.
 
-mod app;
+mod refused;
 
 pub use analytics_http::Identity;
-pub use app::{App, Refused, may_follow};
+pub use refused::{Refused, may_follow};

@@ -1,10 +1,12 @@
 //! SQS, as the functions need it: a queue that takes messages, with what a caller can act on as its errors.
 
 mod batch;
+mod live;
 
 use std::time::Duration;
 
 use analytics_platform::{aws, trace::Trace};
+pub use aws_sdk_sqs::Client as Queues;
 use aws_sdk_sqs::{
     Client,
     config::{retry::RetryConfig, timeout::TimeoutConfig},
@@ -15,8 +17,8 @@ use aws_sdk_sqs::{
     },
 };
 use aws_types::SdkConfig;
-
 pub use batch::{ItemFailure, Message, PartialFailure, SqsBatch};
+pub use live::LiveQueue;
 
 /// A queue did not take or tell something.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +72,7 @@ impl Queue {
     ///
     /// # Errors
     /// As [`Queue::send`].
-    pub async fn send_in_group(&self, body: String, group: &str) -> Result<(), QueueError> {
+    async fn send_in_group(&self, body: String, group: &str) -> Result<(), QueueError> {
         send(self.message(body)?.message_group_id(group)).await
     }
 

@@ -8,6 +8,7 @@ use analytics_domain::{
     metric::{Definition, Function, METRICS, Metric, Metrics, Problem, Resolved, ResolvedKind, Term, compile},
     time,
 };
+use analytics_dynamo::MetricTable;
 use analytics_http::ApiError;
 use http::StatusCode;
 use serde::Serialize;
@@ -15,10 +16,10 @@ use serde_json::{Map, Value};
 use tokio::time::timeout;
 
 use crate::{
-    App,
+    Defining,
     body::Body,
     errors::{self, invalid_fields},
-    size,
+    metrics_of, size,
 };
 
 /// Different values of a dimension from which on an answer split by it is slow and rarely of use.
@@ -84,13 +85,13 @@ pub fn built_in_or_own<'m>(metrics: &'m Metrics, id: &str) -> Result<&'m Metric,
 /// # Errors
 /// If the definition makes no sense, is there already, or the stores do not answer.
 pub async fn define(
-    app: &App,
+    defining: &Defining,
     account_id: &AccountId,
     body: &Map<String, Value>,
     now: i64,
 ) -> Result<Defined, ApiError> {
     let Body { definition, metric_id } = Body::read(body, account_id, None).map_err(invalid_fields)?;
-    let (metrics, revision) = app.metrics(account_id).await?;
+    let (metrics, revision) = metrics_of(&defining.table, account_id).await?;
     if metrics.own().len() >= METRICS {
         let detail = format!("an account has at most {METRICS} metrics: delete one first");
         return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "too_many_metrics", detail));
@@ -99,7 +100,7 @@ pub async fn define(
     let id = metric_id.unwrap_or_else(|| id_of(&definition.name));
     refuse_taken(&metrics, (&definition.name, &id), pointer, None)?;
     let draft = Draft { id, version: 1, created_at: now, now };
-    save(app, account_id, &metrics, revision, definition, draft).await
+    save(defining, account_id, &metrics, revision, definition, draft).await
 }
 
 /// Changes a metric; `version` is the one that the change was made from, if the client says so.
@@ -107,13 +108,13 @@ pub async fn define(
 /// # Errors
 /// As [`define`]; 404, and 412 if the metric is of another version.
 pub async fn edit(
-    app: &App,
+    defining: &Defining,
     account_id: &AccountId,
     (id, version): (&str, Option<u64>),
     body: &Map<String, Value>,
     now: i64,
 ) -> Result<Defined, ApiError> {
-    let (metrics, revision) = app.metrics(account_id).await?;
+    let (metrics, revision) = metrics_of(&defining.table, account_id).await?;
     let metric = own(&metrics, id)?;
     let Body { definition, .. } = Body::read(body, account_id, Some(metric)).map_err(invalid_fields)?;
     check_version(metric, version)?;
@@ -121,15 +122,20 @@ pub async fn edit(
         refuse_taken(&metrics, (&definition.name, id), "/name", Some(id))?;
     }
     let draft = Draft { id: id.to_owned(), version: metric.version + 1, created_at: metric.created_at, now };
-    save(app, account_id, &metrics, revision, definition, draft).await
+    save(defining, account_id, &metrics, revision, definition, draft).await
 }
 
 /// Removes a metric.
 ///
 /// # Errors
 /// 404; 412 if it is of another version; 409 if another metric uses it, naming each.
-pub async fn remove(app: &App, account_id: &AccountId, id: &str, version: Option<u64>) -> Result<(), ApiError> {
-    let (metrics, revision) = app.metrics(account_id).await?;
+pub async fn remove(
+    table: &MetricTable,
+    account_id: &AccountId,
+    id: &str,
+    version: Option<u64>,
+) -> Result<(), ApiError> {
+    let (metrics, revision) = metrics_of(table, account_id).await?;
     let metric = own(&metrics, id)?;
     check_version(metric, version)?;
     let users: Vec<&str> = metrics.users_of(id).into_iter().map(|metric| metric.id.as_str()).collect();
@@ -137,7 +143,7 @@ pub async fn remove(app: &App, account_id: &AccountId, id: &str, version: Option
         let detail = format!("{id} stands in the formulas of {}: change or delete those first", users.join(", "));
         return Err(ApiError::new(StatusCode::CONFLICT, "metric_in_use", detail));
     }
-    app.table.delete(account_id, id, revision).await.map_err(errors::table)
+    table.delete(account_id, id, revision).await.map_err(errors::table)
 }
 
 struct Draft {
@@ -148,14 +154,14 @@ struct Draft {
 }
 
 async fn save(
-    app: &App,
+    defining: &Defining,
     account_id: &AccountId,
     metrics: &Metrics,
     revision: i64,
     definition: Definition,
     draft: Draft,
 ) -> Result<Defined, ApiError> {
-    let events = timeout(NAMES_TIME, app.warehouse.event_names(account_id, draft.now))
+    let events = timeout(NAMES_TIME, defining.warehouse.event_names(account_id, draft.now))
         .await
         .map_err(|_| ApiError::unavailable("the event store", "no names of events in time"))?
         .map_err(errors::warehouse)?;
@@ -176,17 +182,16 @@ async fn save(
         invalid_fields(vec![problem.into_problem(pointer, &metric.definition.formula)])
     })?;
     size::check(metrics, &metric)?;
-    let warnings = warnings(app, account_id, &metric, &resolved, &events, draft.now).await?;
+    let warnings = warnings(defining, account_id, &metric, &resolved, &events, draft.now).await?;
     // Before it is saved, so that nothing is left to fail once it is. A note without a metric is harmless.
-    let work = app.work.as_ref().ok_or_else(|| ApiError::internal("there is no table to note work in"))?;
-    work.ask(account_id, draft.now).await.map_err(errors::table)?;
-    app.table.put(account_id, &metric, revision).await.map_err(errors::table)?;
+    defining.work.ask(account_id, draft.now).await.map_err(errors::table)?;
+    defining.table.put(account_id, &metric, revision).await.map_err(errors::table)?;
     let metrics = metrics.with(metric.clone());
     Ok(Defined { metric: MetricOut::new(&metric, &metrics, account_id), resolved, warnings })
 }
 
 async fn warnings(
-    app: &App,
+    defining: &Defining,
     account_id: &AccountId,
     metric: &Metric,
     resolved: &[Resolved],
@@ -221,7 +226,7 @@ async fn warnings(
         .collect();
     let dimensions = &metric.definition.dimensions;
     let paths: Vec<String> = dimensions.iter().chain(&numbers).cloned().collect();
-    let Ok(facts) = timeout(FACTS_TIME, app.warehouse.survey(account_id, &come, &paths, now)).await else {
+    let Ok(facts) = timeout(FACTS_TIME, defining.warehouse.survey(account_id, &come, &paths, now)).await else {
         tracing::warn!("the properties of events were not looked at in time");
         return Ok(warnings);
     };

@@ -1,7 +1,7 @@
 //! What the functions around metrics share: an account's metrics, defining them, and questions and answers as JSON and CSV.
 
-mod app;
 mod body;
+mod context;
 mod csv;
 mod define;
 mod encode;
@@ -10,7 +10,7 @@ mod list;
 mod questions;
 mod size;
 
-pub use app::App;
+pub use context::{Defining, metrics_of};
 pub use csv::csv;
 pub use define::{Defined, MetricOut, built_in_or_own, define, edit, remove};
 pub use encode::{AnswerOut, SeriesOut};

@@ -25,13 +25,12 @@ pub fn sdk_config(lookup: &impl Lookup) -> Result<SdkConfig, ConfigError> {
         None,
         "environment",
     );
-    let http = Https::new().map_err(|error| ConfigError::Tls(error.to_string()))?;
     let mut config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(lookup.required("AWS_REGION")?))
         .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(credentials))
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
-        .http_client(http);
+        .http_client(Https::default());
     let endpoint = lookup.find("AWS_ENDPOINT_URL").filter(|url| !url.is_empty());
     if let Some(endpoint) = &endpoint {
         check_url("AWS_ENDPOINT_URL", endpoint)?;

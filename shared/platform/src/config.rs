@@ -17,8 +17,6 @@ pub enum ConfigError {
          this machine (127.0.0.1, [::1], localhost) may use http://"
     )]
     Unencrypted { key: &'static str },
-    #[error("no TLS: {0}")]
-    Tls(String),
 }
 
 /// Where configuration comes from.

@@ -4,7 +4,10 @@
 //! compiled in, ready for use, as they are for every other connection that functions make. It costs a function some three
 //! milliseconds less to start, and a megabyte less memory.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use aws_smithy_runtime_api::client::{
     http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
@@ -24,20 +27,20 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// One pool of connections, shared by all clones. Limits of time for whole requests are their clients' to set.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Https {
-    client: Client<HttpsConnector<Tcp>, SdkBody>,
+    /// Made when something is first sent.
+    client: Arc<OnceLock<Result<Client<HttpsConnector<Tcp>, SdkBody>, rustls::Error>>>,
 }
 
 impl Https {
-    /// # Errors
-    /// As [`connector`].
-    pub(crate) fn new() -> Result<Self, rustls::Error> {
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .build(connector()?);
-        Ok(Self { client })
+    fn client(&self) -> Result<Client<HttpsConnector<Tcp>, SdkBody>, ConnectorError> {
+        let client = self.client.get_or_init(|| {
+            let mut client = Client::builder(TokioExecutor::new());
+            client.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE_TIMEOUT);
+            Ok(client.build(connector()?))
+        });
+        client.clone().map_err(|error| ConnectorError::other(error.into(), None))
     }
 }
 
@@ -63,8 +66,9 @@ impl HttpClient for Https {
 
 impl HttpConnector for Https {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let client = self.client.clone();
+        let client = self.client();
         HttpConnectorFuture::new(async move {
+            let client = client?;
             let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
             // Whatever keeps a request from being answered is the network's fault, and may be tried again.
             let response = client.request(request).await.map_err(|error| ConnectorError::io(error.into()))?;

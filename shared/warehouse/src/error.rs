@@ -43,6 +43,12 @@ pub enum WarehouseError {
 }
 
 impl WarehouseError {
+    /// Whether ClickHouse does not know the user, or the password is another one by now.
+    pub(crate) fn is_about_login(&self) -> bool {
+        // UNKNOWN_USER, WRONG_PASSWORD, REQUIRED_PASSWORD, AUTHENTICATION_FAILED
+        matches!(self, Self::Unfit(cause) if [192, 193, 194, 516].iter().any(|code| cause.starts_with(&format!("code {code} "))))
+    }
+
     /// Whether the same statement of other accounts would fail too, as far as is known.
     #[must_use]
     pub const fn concerns_others(&self) -> bool {

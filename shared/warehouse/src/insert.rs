@@ -56,6 +56,10 @@ impl EventWarehouse {
     /// # Errors
     /// If ClickHouse has not confirmed them; some or all may be stored all the same, and storing them again is harmless.
     pub async fn store(&self, messages: &[&str]) -> Result<BTreeSet<AccountId>, WarehouseError> {
+        self.checked(self.insert_all(messages).await).await
+    }
+
+    async fn insert_all(&self, messages: &[&str]) -> Result<BTreeSet<AccountId>, WarehouseError> {
         let mut accepted = self
             .insert::<EventRow>("events")
             .await?
@@ -92,7 +96,7 @@ impl EventWarehouse {
 
     /// An insert, of which ClickHouse hears only if a row is written.
     pub(crate) async fn insert<T: Row>(&self, table: &str) -> Result<Insert<T>, WarehouseError> {
-        let insert = self.client.insert::<T>(table).await.map_err(classify)?;
+        let insert = self.client().await?.insert::<T>(table).await.map_err(classify)?;
         // It is a batch already: the server needs not wait for others to put with it.
         let insert = insert.with_timeouts(Some(INSERT_TIMEOUT), Some(INSERT_TIMEOUT)).with_setting("async_insert", "0");
         // The partitions are months. ClickHouse's own limit, 100, is below the longest retention: ten years and an hour.

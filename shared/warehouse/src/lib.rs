@@ -14,8 +14,8 @@ mod statement;
 use std::time::Duration;
 
 use analytics_platform::config::{ConfigError, Lookup};
+use analytics_secrets::{Secret, SecretError};
 use clickhouse::{Client, Compression};
-
 pub use error::WarehouseError;
 pub(crate) use error::classify;
 pub use search::{FoundEvent, FoundPage, FoundRejected};
@@ -23,27 +23,34 @@ pub use search::{FoundEvent, FoundPage, FoundRejected};
 /// The events of all accounts.
 #[derive(Clone)]
 pub struct EventWarehouse {
-    client: Client,
+    /// Without a login, if that is a secret: see [`EventWarehouse::client`].
+    open: Client,
+    login: Option<Secret>,
     /// Seconds that a statement of a question may take, if fewer than usual.
     seconds: Option<&'static str>,
 }
 
 impl EventWarehouse {
-    /// Reads `CLICKHOUSE_URL`, `CLICKHOUSE_USER`, `CLICKHOUSE_PASSWORD` and `CLICKHOUSE_DATABASE`.
+    /// Reads `CLICKHOUSE_URL`, `CLICKHOUSE_DATABASE`, and `CLICKHOUSE_SECRET_ARN` with the keys of [`Secret::from_lookup`]; without a
+    /// secret, `CLICKHOUSE_USER` and `CLICKHOUSE_PASSWORD`.
     ///
     /// # Errors
     /// If the address is not set, or would be reached without TLS and is not this machine.
     pub fn from_lookup(lookup: &impl Lookup) -> Result<Self, ConfigError> {
         let or = |key: &str, default: &str| lookup.find(key).unwrap_or_else(|| default.to_owned());
-        let client = Client::default()
+        let open = Client::default()
             .with_url(lookup.url("CLICKHOUSE_URL")?)
-            .with_user(or("CLICKHOUSE_USER", "default"))
-            .with_password(or("CLICKHOUSE_PASSWORD", ""))
             .with_database(or("CLICKHOUSE_DATABASE", "analytics"))
             .with_compression(Compression::Lz4)
             // The types of rows are held to the tables by tests, not by another question before each cold insert.
             .with_validation(false);
-        Ok(Self { client, seconds: None })
+        let arn = lookup.find("CLICKHOUSE_SECRET_ARN").filter(|arn| !arn.is_empty());
+        let login = arn.map(|arn| Secret::from_lookup(arn, lookup)).transpose()?;
+        let open = match login {
+            Some(_) => open,
+            None => open.with_user(or("CLICKHOUSE_USER", "default")).with_password(or("CLICKHOUSE_PASSWORD", "")),
+        };
+        Ok(Self { open, login, seconds: None })
     }
 
     /// The same for questions that may take fewer seconds than those of the API: ClickHouse itself ends their statements.
@@ -57,10 +64,30 @@ impl EventWarehouse {
     /// # Errors
     /// As [`EventWarehouse::from_lookup`].
     pub fn to_read(lookup: &impl Lookup) -> Result<Self, ConfigError> {
-        let Self { client, seconds } = Self::from_lookup(lookup)?;
+        let warehouse = Self::from_lookup(lookup)?;
         // 1 would refuse the limits of each question too: they are settings.
         // https://clickhouse.com/docs/operations/settings/permissions-for-queries#readonly
-        Ok(Self { client: client.with_setting("readonly", "2"), seconds })
+        Ok(Self { open: warehouse.open.with_setting("readonly", "2"), ..warehouse })
+    }
+
+    /// Somebody who is logged in.
+    async fn client(&self) -> Result<Client, WarehouseError> {
+        let Some(secret) = &self.login else { return Ok(self.open.clone()) };
+        let login = secret.login().await.map_err(|error| match error {
+            SecretError::Unavailable(_) => WarehouseError::Unavailable(error.to_string()),
+            SecretError::Refused(_) | SecretError::Malformed => WarehouseError::Unfit(error.to_string()),
+        })?;
+        Ok(self.open.clone().with_user(login.username).with_password(login.password))
+    }
+
+    /// Takes note of a login that ClickHouse refuses.
+    async fn checked<T>(&self, answer: Result<T, WarehouseError>) -> Result<T, WarehouseError> {
+        if let (Some(secret), Err(error)) = (&self.login, &answer)
+            && error.is_about_login()
+        {
+            secret.refused().await;
+        }
+        answer
     }
 
     /// Whether ClickHouse answers, and has the tables.
@@ -68,11 +95,9 @@ impl EventWarehouse {
     /// # Errors
     /// If it does not answer within two seconds, or lacks them.
     pub async fn ping(&self) -> Result<(), WarehouseError> {
-        let ask = self
-            .client
-            .query("SELECT count() FROM events WHERE account_id = ''")
-            .with_setting("max_execution_time", "2");
-        ask.fetch_one::<u64>().await.map(drop).map_err(classify)
+        let ask = self.client().await?.query("SELECT count() FROM events WHERE account_id = ''");
+        let answer = ask.with_setting("max_execution_time", "2").fetch_one::<u64>().await;
+        self.checked(answer.map(drop).map_err(classify)).await
     }
 }
 

@@ -370,11 +370,11 @@ impl EventWarehouse {
     where
         T: clickhouse::RowOwned + clickhouse::RowRead,
     {
-        let query = statement.prepare(&self.client)?;
+        let query = statement.prepare(&self.client().await?)?;
         let query = LIMITS.iter().fold(query, |query, (name, value)| query.with_setting(*name, *value));
         let query = self.seconds.into_iter().fold(query, |query, most| query.with_setting("max_execution_time", most));
         match tokio::time::timeout(PATIENCE, query.fetch_all::<T>()).await {
-            Ok(answer) => answer.map_err(classify),
+            Ok(answer) => self.checked(answer.map_err(classify)).await,
             Err(_) => Err(WarehouseError::Unavailable("no answer in time".to_owned())),
         }
     }

@@ -147,7 +147,7 @@ impl EventWarehouse {
         let mut count = entries.len().min(MEASURES);
         while count > 0 {
             let statement = of(&entries[..count]);
-            if statement.prepare(&self.client).is_ok() {
+            if statement.prepare(&self.open).is_ok() {
                 return Some((count, statement));
             }
             count /= 2;
@@ -195,10 +195,10 @@ impl EventWarehouse {
     }
 
     pub(super) async fn execute(&self, statement: &Statement) -> Result<(), WarehouseError> {
-        let query = statement.prepare(&self.client)?;
+        let query = statement.prepare(&self.client().await?)?;
         let query = LIMITS.iter().fold(query, |query, (name, value)| query.with_setting(*name, *value));
         match timeout(PATIENCE, query.execute()).await {
-            Ok(done) => done.map_err(classify),
+            Ok(done) => self.checked(done.map_err(classify)).await,
             Err(_) => Err(WarehouseError::TimedOut("no answer in time".to_owned())),
         }
     }
@@ -417,7 +417,7 @@ mod tests {
             });
             let entries: Vec<Entry> = measures.map(|measure| entry(measure, vec![Vec::new()])).collect();
             let (count, statement) = warehouse.fitting(&entries.iter().collect::<Vec<_>>(), of)?;
-            assert!(statement.prepare(&warehouse.client).is_ok());
+            assert!(statement.prepare(&warehouse.open).is_ok());
             Some(count)
         };
         assert_eq!(taken(1, true), Some(MEASURES));
