@@ -11,8 +11,18 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 /// Members of a line that are printed in places of their own, or are of no use to people.
-const APART: [&str; 9] =
-    ["timestamp", "level", "message", "function", "request.id", "trace.id", "trace.from", "_aws", "cold_starts"];
+const APART: [&str; 10] = [
+    "timestamp",
+    "level",
+    "message",
+    "name",
+    "function",
+    "request.id",
+    "trace.id",
+    "trace.from",
+    "_aws",
+    "cold_starts",
+];
 
 /// Prints all lines of the trace of a request (`x-request-id` of its answer) or of a trace id, in their order.
 pub fn trace(log: &Path, id: &str) -> Result<String> {

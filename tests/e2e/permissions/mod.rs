@@ -168,9 +168,9 @@ async fn works(stack: &Stack, function: &str, action: &str) -> Result<bool> {
             let dependency = if action.starts_with("sqs") { "sqs" } else { "dynamodb" };
             Ok(health["dependencies"][dependency]["status"] == "ok")
         }
-        ("RollupMetrics", "dynamodb:Query" | "dynamodb:UpdateItem") => rolls_up(stack, 3_600_000).await,
+        ("RollupMetrics", "dynamodb:Query" | "dynamodb:UpdateItem") => rolls_up(stack, 3_600_000, false).await,
         // Of an account whose days have ended nothing is left.
-        ("RollupMetrics", "dynamodb:DeleteItem") => rolls_up(stack, 10 * 86_400_000).await,
+        ("RollupMetrics", "dynamodb:DeleteItem") => rolls_up(stack, 10 * 86_400_000, true).await,
         ("ListMetrics" | "GetMetric" | "GetMetricData" | "QueryMetrics", "dynamodb:Query")
         | ("CreateMetric" | "UpdateMetric", "dynamodb:Query" | "dynamodb:PutItem" | "dynamodb:UpdateItem")
         | ("DeleteMetric", "dynamodb:Query" | "dynamodb:DeleteItem" | "dynamodb:UpdateItem") => {
@@ -188,12 +188,14 @@ async fn forget(stack: &Stack, function: &str) -> Result<()> {
     let http = Client::new();
     let list = http.get(format!("{endpoint}/2015-03-31/functions?MaxItems=50")).header("authorization", root);
     let list: Value = list.send().await?.error_for_status()?.json().await?;
-    let names = list["Functions"].as_array().into_iter().flatten().filter_map(|one| one["FunctionName"].as_str());
-    let is_meant = |name: &&str| name.split('-').any(|part| part == function);
-    let name = names.into_iter().find(is_meant).context("the function is deployed")?;
+    let is_meant =
+        |one: &&Value| one["FunctionName"].as_str().is_some_and(|name| name.split('-').any(|part| part == function));
+    let deployed = list["Functions"].as_array().into_iter().flatten().find(is_meant);
+    let deployed = deployed.context("the function is deployed")?;
+    let name = deployed["FunctionName"].as_str().context("a function has a name")?;
     let url = format!("{endpoint}/2015-03-31/functions/{name}/configuration");
-    let change =
-        http.put(url).header("authorization", root).json(&json!({"Description": format!("at {}", now_millis())}));
+    // To what it is already.
+    let change = http.put(url).header("authorization", root).json(&json!({"MemorySize": deployed["MemorySize"]}));
     change.send().await?.error_for_status()?;
     Ok(())
 }
@@ -225,7 +227,7 @@ async fn logs_in(stack: &Stack, function: &str) -> Result<bool> {
             Ok(health["dependencies"]["clickhouse"]["status"] == "ok")
         }
         "StoreEvents" => stores(stack).await,
-        "RollupMetrics" => rolls_up(stack, 3_600_000).await,
+        "RollupMetrics" => rolls_up(stack, 3_600_000, false).await,
         "StreamEvents" => live::works(stack).await,
         _ => keeps_metrics(stack, function).await,
     }
@@ -293,8 +295,9 @@ async fn notes_work(stack: &Stack) -> Result<bool> {
     Ok(false)
 }
 
-/// Whether the function does all that is to be done for an account whose event is so old, without a failure.
-async fn rolls_up(stack: &Stack, age: i64) -> Result<bool> {
+/// Whether the function does all that is to be done for an account whose event is so old, without a failure. Of an account whose
+/// days have ended, nothing is left then.
+async fn rolls_up(stack: &Stack, age: i64, until_forgotten: bool) -> Result<bool> {
     let account = with_event(stack, age).await?;
     let url = format!(
         "{}/2015-03-31/functions/{}/invocations",
@@ -312,9 +315,16 @@ async fn rolls_up(stack: &Stack, age: i64) -> Result<bool> {
         if done["errorMessage"].is_string() || done["failed"] != 0 {
             return Ok(false);
         }
-        // The schedule's call may have been at it.
-        if done["accounts"] != 0 || started.elapsed() > PATIENCE {
+        if until_forgotten {
+            // Whether this call has done it, or the schedule's, which may have been at it.
+            if !noted(stack, &account).await? {
+                return Ok(true);
+            }
+        } else if done["accounts"] != 0 {
             return Ok(true);
+        }
+        if started.elapsed() > PATIENCE {
+            return Ok(!until_forgotten);
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
