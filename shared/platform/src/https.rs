@@ -26,21 +26,23 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Less than servers keep idle connections for.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
+type Pool = Client<HttpsConnector<Tcp>, SdkBody>;
+
 /// One pool of connections, shared by all clones. Limits of time for whole requests are their clients' to set.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Https {
     /// Made when something is first sent.
-    client: Arc<OnceLock<Result<Client<HttpsConnector<Tcp>, SdkBody>, rustls::Error>>>,
+    pool: Arc<OnceLock<Result<Pool, rustls::Error>>>,
 }
 
 impl Https {
-    fn client(&self) -> Result<Client<HttpsConnector<Tcp>, SdkBody>, ConnectorError> {
-        let client = self.client.get_or_init(|| {
+    fn pool(&self) -> Result<Pool, ConnectorError> {
+        let pool = self.pool.get_or_init(|| {
             let mut client = Client::builder(TokioExecutor::new());
             client.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE_TIMEOUT);
             Ok(client.build(connector()?))
         });
-        client.clone().map_err(|error| ConnectorError::other(error.into(), None))
+        pool.clone().map_err(|error| ConnectorError::other(error.into(), None))
     }
 }
 
@@ -66,12 +68,12 @@ impl HttpClient for Https {
 
 impl HttpConnector for Https {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let client = self.client();
+        let pool = self.pool();
         HttpConnectorFuture::new(async move {
-            let client = client?;
+            let pool = pool?;
             let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
             // Whatever keeps a request from being answered is the network's fault, and may be tried again.
-            let response = client.request(request).await.map_err(|error| ConnectorError::io(error.into()))?;
+            let response = pool.request(request).await.map_err(|error| ConnectorError::io(error.into()))?;
             HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })
