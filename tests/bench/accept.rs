@@ -8,9 +8,9 @@ use analytics_domain::{
     event::{Arrival, parse_batch},
 };
 use analytics_http::{Incoming, Verifier};
-use analytics_ingest::seal_body;
 use analytics_platform::now_millis;
 use anyhow::{Result, ensure};
+use ingest::accept::seal_body;
 use lambda_http::{Body, Request};
 use serde::Deserialize;
 use serde_json::value::RawValue;

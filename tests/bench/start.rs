@@ -7,10 +7,10 @@ use analytics_domain::{
     account::AccountId,
     event::{Arrival, parse_batch},
 };
-use analytics_ingest::seal_body;
 use analytics_platform::now_millis;
 use anyhow::{Context, Result, bail};
 use hyper::body::Bytes;
+use ingest::accept::seal_body;
 use serde_json::json;
 use tests::runtime_api::{Function, Outcome};
 

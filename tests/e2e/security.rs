@@ -12,10 +12,10 @@ use analytics_domain::{
     account::AccountId,
     event::{Arrival, parse_batch},
 };
-use analytics_ingest::seal_body;
 use analytics_platform::{config::environment, now_millis};
 use analytics_warehouse::EventWarehouse;
 use anyhow::{Context, Result, ensure};
+use ingest::accept::seal_body;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tests::{gateway, pipeline, runtime_api::Outcome, sqs::Queue, stack::Stack};

@@ -9,10 +9,10 @@ use analytics_answers::Answers;
 use analytics_domain::access::{Access, ROUTES};
 use analytics_dynamo::MetricTable;
 use analytics_http::Verifier;
-use analytics_metrics::Defining;
 use analytics_platform::config::ConfigError;
 use analytics_testkit::template;
 use analytics_warehouse::EventWarehouse;
+use metrics::Defining;
 use serde_json::Value;
 
 type Lookup<'l> = &'l dyn Fn(&str) -> Option<String>;
@@ -30,23 +30,23 @@ const FUNCTIONS: [(&str, Make); 20] = [
     ("create-metric", make!(Defining::from_lookup)),
     ("delete-metric", make!(MetricTable::from_lookup)),
     ("get-asyncapi", |_| Ok(())),
-    ("get-dashboard", make!(get_dashboard::App::from_lookup)),
-    ("get-health", make!(get_health::App::from_lookup)),
+    ("get-dashboard", make!(system::get_dashboard::App::from_lookup)),
+    ("get-health", make!(system::get_health::App::from_lookup)),
     ("get-metric", make!(MetricTable::from_lookup)),
     ("get-metric-data", make!(Answers::from_lookup)),
     ("get-openapi", |_| Ok(())),
     ("list-metrics", make!(MetricTable::from_lookup)),
     ("query-metrics", make!(Answers::from_lookup)),
-    ("rollup-metrics", make!(rollup_metrics::App::from_lookup)),
+    ("rollup-metrics", make!(metrics::rollup_metrics::App::from_lookup)),
     ("search-events", make!(EventWarehouse::to_read)),
-    ("store-events", make!(store_events::App::from_lookup)),
-    ("stream-events", make!(stream_events::App::from_lookup)),
-    ("track-event", make!(analytics_ingest::App::from_lookup)),
-    ("track-events", make!(analytics_ingest::App::from_lookup)),
+    ("store-events", make!(ingest::store_events::App::from_lookup)),
+    ("stream-events", make!(live::stream_events::App::from_lookup)),
+    ("track-event", make!(ingest::accept::App::from_lookup)),
+    ("track-events", make!(ingest::accept::App::from_lookup)),
     ("update-metric", make!(Defining::from_lookup)),
-    ("ws-connect", make!(ws_connect::Context::from_lookup)),
-    ("ws-disconnect", make!(ws_disconnect::Context::from_lookup)),
-    ("ws-message", make!(ws_message::Context::from_lookup)),
+    ("ws-connect", make!(live::ws_connect::Context::from_lookup)),
+    ("ws-disconnect", make!(live::ws_disconnect::Context::from_lookup)),
+    ("ws-message", make!(live::ws_message::Context::from_lookup)),
 ];
 
 /// What Lambda itself sets.

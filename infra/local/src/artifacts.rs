@@ -1,15 +1,10 @@
 //! Builds the workspace and puts each function where `template.yaml` looks for it.
 
-use std::fs;
-use std::path::Path;
-use std::process::Command;
-use std::time::UNIX_EPOCH;
+use std::{collections::BTreeMap, fs, path::Path, process::Command, time::UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 
-use crate::config::Config;
-use crate::run;
-use crate::steps::step;
+use crate::{config::Config, run, steps::step};
 
 /// Everything in one go: whole-workspace builds share their artefacts with `cargo test --workspace`.
 pub fn build(config: &Config) -> Result<()> {
@@ -27,12 +22,22 @@ pub fn package(config: &Config) -> Result<String> {
     Ok(versions.join("\n"))
 }
 
+/// The names of all packages of functions, each with the names of its functions.
+pub fn packages(config: &Config) -> Result<BTreeMap<String, Vec<String>>> {
+    let mut packages = BTreeMap::new();
+    for folder in fs::read_dir(config.root.join("functions"))? {
+        let folder = folder?;
+        let binaries = fs::read_dir(folder.path().join("src/bin"))?;
+        let name = |entry: fs::DirEntry| entry.path().file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let names = binaries.map(|entry| name(entry?).context("a file has a name")).collect::<Result<Vec<_>>>()?;
+        packages.insert(folder.file_name().to_string_lossy().into_owned(), names);
+    }
+    Ok(packages)
+}
+
 /// The names of all functions.
 pub fn functions(config: &Config) -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for folder in fs::read_dir(config.root.join("functions"))? {
-        names.push(folder?.file_name().to_string_lossy().into_owned());
-    }
+    let mut names: Vec<String> = packages(config)?.into_values().flatten().collect();
     if names.is_empty() {
         bail!("no functions in {}", config.root.display());
     }

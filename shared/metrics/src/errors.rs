@@ -2,9 +2,7 @@
 
 use analytics_answers::AskError;
 use analytics_domain::metric::{Meaningless, Problem};
-use analytics_dynamo::TableError;
 use analytics_http::{ApiError, FieldError};
-use analytics_warehouse::WarehouseError;
 use http::StatusCode;
 
 /// 422 for fields of a body.
@@ -21,33 +19,20 @@ pub fn invalid_fields(problems: Vec<Problem>) -> ApiError {
 }
 
 /// 422 for a formula that has no meaning any more: a metric in it is gone or has changed.
-pub(crate) fn meaningless(problem: &Meaningless) -> ApiError {
+#[must_use]
+pub fn meaningless(problem: &Meaningless) -> ApiError {
     ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, problem.code, problem.message.clone())
 }
 
-pub(crate) fn unknown(id: &str) -> ApiError {
+/// 404 for a metric.
+#[must_use]
+pub fn unknown(id: &str) -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, "not_found", format!("there is no metric {id}"))
 }
 
-pub(crate) fn table(error: TableError) -> ApiError {
-    match error {
-        TableError::Unavailable(cause) => ApiError::unavailable("the table of metrics", cause),
-        TableError::Conflict => ApiError::new(
-            StatusCode::CONFLICT,
-            "conflict",
-            "somebody else has changed metrics at the same time: look again and retry",
-        ),
-        TableError::Corrupt(cause) => ApiError::internal(cause),
-    }
-}
-
-/// For facts about events that a definition is checked by.
-pub(crate) fn warehouse(error: WarehouseError) -> ApiError {
-    unanswered(error.into())
-}
-
 /// For a question that no store has answered, or whose answer is too large.
-pub(crate) fn unanswered(error: AskError) -> ApiError {
+#[must_use]
+pub fn unanswered(error: AskError) -> ApiError {
     match error {
         AskError::TooLarge { how, cause } => {
             let error = ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "query_too_large", how);

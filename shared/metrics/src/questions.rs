@@ -10,10 +10,7 @@ use analytics_domain::{
 use analytics_http::ApiError;
 use serde_json::{Map, Value};
 
-use crate::{
-    body::other_account,
-    errors::{self, invalid_fields},
-};
+use crate::errors::{self, invalid_fields};
 
 /// What may stand beside the formula of a single question, for suggestions of the nearest name.
 const BESIDE_ONE: [&str; 14] = [
@@ -151,6 +148,20 @@ fn within(pointer: &str, problem: Problem) -> Problem {
 /// A problem of a parameter where parameters are fields.
 fn field(error: analytics_domain::search::ParameterError) -> Problem {
     Problem::new(format!("/{}", error.parameter), error.code, error.detail)
+}
+
+/// Refuses a body that names another account than the token's.
+#[must_use]
+pub fn other_account(body: &Map<String, Value>, account_id: &AccountId) -> Option<Problem> {
+    match body.get("accountId")? {
+        Value::Null => None,
+        Value::String(id) if id == account_id.as_str() => None,
+        Value::String(_) => {
+            let detail = "is not the account of the token: leave it out, or use a token of that account";
+            Some(Problem::new("/accountId", "account_mismatch", detail))
+        }
+        _ => Some(Problem::new("/accountId", "wrong_type", "must be a string")),
+    }
 }
 
 /// Takes the parts of a window out of a body.

@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, time::Duration};
 use analytics_domain::account::AccountId;
 use analytics_platform::{config::environment, now_millis};
 use anyhow::{Result, ensure};
+use metrics::rollup_metrics::{App, Call};
 use reqwest::Client;
-use rollup_metrics::{App, Call};
 use serde_json::json;
 use tests::stack::{PATIENCE, Stack, within};
 use tokio::time::timeout;
@@ -65,7 +65,7 @@ async fn what_a_dead_process_has_begun_is_gone_on_with() -> Result<()> {
     within(3 * PATIENCE, "all is computed", async || {
         calls += 1;
         // Each lives a little longer, so that what takes longest gets through.
-        match timeout(Duration::from_millis(20) * calls, rollup_metrics::handle(&app, &Call::Routine)).await {
+        match timeout(Duration::from_millis(20) * calls, metrics::rollup_metrics::handle(&app, &Call::Routine)).await {
             Ok(done) => ensure!(done?.failed == 0, "an account has failed"),
             Err(_) => deaths += 1,
         }
@@ -111,7 +111,7 @@ async fn a_backlog_that_is_older_than_the_marks_of_minutes_is_computed() -> Resu
                    ORDER BY grain";
     within(PATIENCE, "the backlog is computed", async || {
         app.patience = Duration::from_secs(1);
-        rollup_metrics::handle(&app, &Call::Everything).await?;
+        metrics::rollup_metrics::handle(&app, &Call::Everything).await?;
         Ok(stack.clickhouse_in(&database, counted, &[]).await? == "900\t7\n3600\t7\n86400\t7")
     })
     .await?;

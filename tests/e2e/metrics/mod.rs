@@ -17,7 +17,7 @@ use std::time::Duration;
 use analytics_domain::account::AccountId;
 use analytics_platform::config::environment;
 use anyhow::Result;
-use rollup_metrics::{App, Call};
+use metrics::rollup_metrics::{App, Call};
 use tests::stack::{Account, PATIENCE, within};
 
 /// Waits until every bucket of an account that has ended is computed and all of its series answer; works on it itself
@@ -39,7 +39,7 @@ pub async fn until_rolled_up(account: &Account<'_>) -> Result<()> {
     let call = Call::Account(AccountId::stored(&account.id));
     // The stack's function may be at it for most of a minute.
     within(3 * PATIENCE, "rollups are up to date", async || {
-        rollup_metrics::handle(&app, &call).await?;
+        metrics::rollup_metrics::handle(&app, &call).await?;
         Ok(account.stack.clickhouse(OPEN, &[("account", &account.id)]).await? == "0")
     })
     .await

@@ -1,0 +1,10 @@
+//! Wiring of `track-events`.
+
+use analytics_domain::access::Operation;
+use analytics_runtime::{Error, http};
+use ingest::accept::App;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    http(Operation::TrackEvents, App::from_lookup, ingest::track_events::handle).await
+}

@@ -1,0 +1,21 @@
+//! `GET /api/metrics/{id}`: one metric's definition.
+
+use analytics_dynamo::MetricTable;
+use analytics_http::{ApiError, Reply, json, with_version};
+use analytics_runtime::Call;
+
+use crate::{
+    context::metrics_of,
+    define::{MetricOut, built_in_or_own},
+};
+
+/// Shows a metric; its version stands in `ETag`.
+///
+/// # Errors
+/// If there is no such metric, or the table does not answer.
+pub async fn handle(table: &MetricTable, call: Call) -> Result<Reply, ApiError> {
+    let id = call.incoming().path_parameter("id")?;
+    let (metrics, _) = metrics_of(table, call.account_id()).await?;
+    let metric = built_in_or_own(&metrics, &id)?;
+    Ok(with_version(json(&MetricOut::new(metric, &metrics, call.account_id()))?, metric.version))
+}

@@ -1,0 +1,3 @@
+//! Events out.
+
+pub mod search_events;
