@@ -1,6 +1,8 @@
 //! What end-to-end tests, fault tests and benchmarks stand on: the running stack, and function binaries driven by a
 //! Runtime API of our own.
 
+#[cfg(test)]
+mod dependencies;
 pub mod gateway;
 pub mod pipeline;
 pub mod proxy;

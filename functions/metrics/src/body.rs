@@ -6,7 +6,7 @@ use analytics_domain::{
     metric::{Definition, Metric, Problem},
     time,
 };
-use analytics_metrics::other_account;
+use analytics_questions::other_account;
 use serde_json::{Map, Value};
 
 /// Characters of an id that an account chooses.

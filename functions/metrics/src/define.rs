@@ -10,7 +10,7 @@ use analytics_domain::{
 };
 use analytics_dynamo::MetricTable;
 use analytics_http::ApiError;
-use analytics_metrics::{invalid_fields, unknown};
+use analytics_questions::{invalid_fields, unknown};
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Map, Value};

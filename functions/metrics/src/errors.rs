@@ -2,7 +2,7 @@
 
 use analytics_dynamo::TableError;
 use analytics_http::ApiError;
-use analytics_metrics::unanswered;
+use analytics_questions::unanswered;
 use analytics_warehouse::WarehouseError;
 use http::StatusCode;
 

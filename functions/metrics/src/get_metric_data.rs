@@ -3,7 +3,7 @@
 use analytics_answers::{Answers, Ask, Query, Scope};
 use analytics_domain::{metric::QueryDraft, search::ParameterError};
 use analytics_http::{ApiError, Reply, csv as csv_reply, json};
-use analytics_metrics::{AnswerOut, csv, refused};
+use analytics_questions::{AnswerOut, csv, refused};
 use analytics_runtime::Call;
 
 /// How the answer is written.

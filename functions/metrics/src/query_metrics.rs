@@ -2,7 +2,7 @@
 
 use analytics_answers::{Answers, Scope};
 use analytics_http::{ApiError, Reply, json};
-use analytics_metrics::{AnswerOut, Questions};
+use analytics_questions::{AnswerOut, Questions};
 use analytics_runtime::Call;
 use serde::Serialize;
 

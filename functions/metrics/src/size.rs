@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use analytics_domain::metric::{Metric, Metrics, Problem};
 use analytics_http::ApiError;
-use analytics_metrics::invalid_fields;
+use analytics_questions::invalid_fields;
 use analytics_warehouse::metric::Plan;
 use http::StatusCode;
 

@@ -5,7 +5,7 @@ use analytics_domain::{
     live::{Changed, Differences, FRAME_BYTES, Frame, Head, Stream},
     time::{self, EpochMillis},
 };
-use analytics_metrics::{AnswerOut, SeriesOut};
+use analytics_questions::{AnswerOut, SeriesOut};
 use serde_json::{Value, json};
 
 /// A question that is answered again whenever something has come.

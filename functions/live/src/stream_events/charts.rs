@@ -9,7 +9,7 @@ use analytics_domain::{
 };
 use analytics_dynamo::TableError;
 use analytics_http::{ApiError, FieldError};
-use analytics_metrics::{Questions, refused};
+use analytics_questions::{Questions, refused};
 use tokio::time::timeout;
 
 use crate::stream_events::{
