@@ -81,7 +81,10 @@ fn check_parts(text: &str, filter: &Filter) {
 fn check_literal(text: &str, literal: &Literal) {
     match literal {
         Literal::Text(part) => assert!(comes_from(text, part), "{part:?}"),
-        Literal::Number(number) => assert!(number.is_finite()),
+        Literal::Number(number) | Literal::Amount(number) => {
+            assert!(number.as_f64().is_finite());
+            assert!(number.compare(*number).is_eq(), "{number:?}");
+        }
         Literal::Flag(_) => {}
     }
     let _ = literal.text();
