@@ -43,27 +43,19 @@ impl Call {
     }
 }
 
-/// The way of a request into the function of one operation and out again.
+/// Takes requests of an operation that needs a token to its handler, and the answers back.
 #[derive(Debug)]
 pub struct Http {
     operation: Operation,
-    /// None for an operation that needs no token.
-    verifier: Option<Verifier>,
+    verifier: Verifier,
     /// Epoch milliseconds.
     now: fn() -> i64,
 }
 
 impl Http {
-    /// For an operation that needs a token.
     #[must_use]
     pub const fn new(operation: Operation, verifier: Verifier, now: fn() -> i64) -> Self {
-        Self { operation, verifier: Some(verifier), now }
-    }
-
-    /// For an operation that is open to everyone.
-    #[must_use]
-    pub const fn public(operation: Operation, now: fn() -> i64) -> Self {
-        Self { operation, verifier: None, now }
+        Self { operation, verifier, now }
     }
 
     /// Answers a request by the handler, if the table of routes lets its sender call the operation.
@@ -71,33 +63,22 @@ impl Http {
     where
         F: Future<Output = Result<Reply, ApiError>>,
     {
-        let (invocation, id) = self.start(&request);
+        let (invocation, id) = begin(self.operation, &request);
         let answer = async {
             let now = (self.now)();
-            let verifier = self.verifier.as_ref().ok_or_else(|| ApiError::internal("there is no verifier"))?;
-            let caller = verifier.authorize(&request, self.operation, now).await?;
+            let caller = self.verifier.authorize(&request, self.operation, now).await?;
             invocation.is_of(&caller.account_id);
             handler(Call { caller, request, now }).await
         };
         let answer = invocation.run(answer).await;
         end(invocation, answer, &id)
     }
+}
 
-    /// Answers a request of anybody by the handler.
-    pub async fn answer_anybody<F>(&self, request: Request, handler: impl FnOnce(Request) -> F) -> Reply
-    where
-        F: Future<Output = Result<Reply, ApiError>>,
-    {
-        let (invocation, id) = self.start(&request);
-        let answer = invocation.run(handler(request)).await;
-        end(invocation, answer, &id)
-    }
-
-    fn start(&self, request: &Request) -> (Invocation, String) {
-        let context = request.lambda_context_ref().cloned().unwrap_or_default();
-        let id = request_id(request, &context);
-        (Invocation::start(self.operation.route().function, Some(&id), &context), id)
-    }
+fn begin(operation: Operation, request: &Request) -> (Invocation, String) {
+    let context = request.lambda_context_ref().cloned().unwrap_or_default();
+    let id = request_id(request, &context);
+    (Invocation::start(operation.route().function, Some(&id), &context), id)
 }
 
 /// Answers the requests of an operation that needs a token until Lambda ends the process. The context and the [`Verifier`] are made
@@ -119,8 +100,8 @@ where
         return Err(format!("{operation:?} is open to everyone: serve it by public_http").into());
     }
     let context = start(context)?;
-    let way = Http::new(operation, Verifier::from_lookup(&ENVIRONMENT)?, analytics_platform::now_millis);
-    let answer = async |request| Ok::<_, Error>(way.answer(request, |call| handler(context, call)).await);
+    let entry = Http::new(operation, Verifier::from_lookup(&ENVIRONMENT)?, analytics_platform::now_millis);
+    let answer = async |request| Ok::<_, Error>(entry.answer(request, |call| handler(context, call)).await);
     lambda_http::run(service_fn(answer)).await
 }
 
@@ -142,8 +123,11 @@ where
         return Err(format!("{operation:?} needs a token: serve it by http").into());
     }
     let context = start(context)?;
-    let way = Http::public(operation, analytics_platform::now_millis);
-    let answer = async |request| Ok::<_, Error>(way.answer_anybody(request, |request| handler(context, request)).await);
+    let answer = async |request: Request| {
+        let (invocation, id) = begin(operation, &request);
+        let answer = invocation.run(handler(context, request)).await;
+        Ok::<_, Error>(end(invocation, answer, &id))
+    };
     lambda_http::run(service_fn(answer)).await
 }
 

@@ -9,7 +9,7 @@
 //!
 //! Whatever the trigger, an invocation has a span, whose fields are in each of its log lines, a trace, which goes along with the
 //! messages that it sends, and one line at its end, which is also its telemetry. Of an HTTP request, the token and the role are
-//! checked before the handler is called, and the answer is held to what Lambda carries.
+//! checked before the handler is called, and an answer that Lambda cannot carry is refused.
 
 mod http;
 mod invocation;

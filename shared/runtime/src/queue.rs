@@ -84,11 +84,20 @@ where
     let (count, from) = (batch.records.len(), traces(&batch.records));
     let failure = invocation.run(handler(batch)).await;
     let again = failure.batch_item_failures.len();
-    let outcome = if again > 0 { Outcome::Failed } else { Outcome::Ok };
-    let message = if again > 0 { "messages handled, some come again" } else { "messages handled" };
+    let (message, outcome) = ended(count, again);
     let details = Details { messages: Some(count), again: Some(again), from: Some(&from), ..Details::default() };
     invocation.end(message, outcome, &details);
     failure
+}
+
+/// How a call ended of whose messages so many are returned to the queue. Some are returned when there are more than a call has time
+/// for, which is no failure.
+const fn ended(messages: usize, again: usize) -> (&'static str, Outcome) {
+    match again {
+        0 => ("messages handled", Outcome::Ok),
+        _ if again < messages => ("messages handled, some returned to the queue", Outcome::Ok),
+        _ => ("messages not handled, all returned to the queue", Outcome::Failed),
+    }
 }
 
 /// The ids of the traces that messages come from, each once.
@@ -104,6 +113,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_call_fails_if_it_handles_no_message() {
+        assert_eq!(ended(10, 0).1, Outcome::Ok);
+        assert_eq!(ended(0, 0).1, Outcome::Ok);
+        assert_eq!(ended(10, 9).1, Outcome::Ok);
+        assert_eq!(ended(10, 10).1, Outcome::Failed);
+    }
 
     #[test]
     fn the_traces_of_messages_are_named_once() {

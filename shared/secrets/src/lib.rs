@@ -85,7 +85,7 @@ impl Secret {
     /// # Errors
     /// If it has to be fetched, and cannot be.
     pub async fn login(&self) -> Result<Login, SecretError> {
-        // Whoever needs it meanwhile waits for the same answer.
+        // Others that need the login meanwhile wait for the same answer.
         let mut kept = self.kept.lock().await;
         match &*kept {
             Some(kept) if !kept.is_refused || kept.fetched.elapsed() < FETCHED_EVERY => Ok(kept.login.clone()),
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_secret_is_fetched_once_whoever_needs_it() {
+    async fn a_secret_is_fetched_once_for_all_who_need_it() {
         let (manager, asked) = manager(vec![secret(r#"{"username":"reader","password":"p","port":8443}"#)]).await;
         let (first, second) = tokio::join!(manager.login(), manager.login());
         assert_eq!(first, Ok(Login { username: "reader".to_owned(), password: "p".to_owned() }));
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_cannot_be_fetched_says_whose_turn_it_is() {
+    async fn a_secret_that_cannot_be_fetched_says_why() {
         let denied = (400, r#"{"__type":"AccessDeniedException","message":"hunter2"}"#.to_owned());
         let (manager, _) = manager(vec![denied, secret("hunter2"), secret(r#"{"username":"a"}"#)]).await;
         let refused = manager.login().await.expect_err("is refused").to_string();

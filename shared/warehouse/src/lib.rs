@@ -24,7 +24,7 @@ pub use search::{FoundEvent, FoundPage, FoundRejected};
 #[derive(Clone)]
 pub struct EventWarehouse {
     /// Without a login, if that is a secret: see [`EventWarehouse::client`].
-    open: Client,
+    base: Client,
     login: Option<Secret>,
     /// Seconds that a statement of a question may take, if fewer than usual.
     seconds: Option<&'static str>,
@@ -38,7 +38,7 @@ impl EventWarehouse {
     /// If the address is not set, or would be reached without TLS and is not this machine.
     pub fn from_lookup(lookup: &impl Lookup) -> Result<Self, ConfigError> {
         let or = |key: &str, default: &str| lookup.find(key).unwrap_or_else(|| default.to_owned());
-        let open = Client::default()
+        let base = Client::default()
             .with_url(lookup.url("CLICKHOUSE_URL")?)
             .with_database(or("CLICKHOUSE_DATABASE", "analytics"))
             .with_compression(Compression::Lz4)
@@ -46,11 +46,11 @@ impl EventWarehouse {
             .with_validation(false);
         let arn = lookup.find("CLICKHOUSE_SECRET_ARN").filter(|arn| !arn.is_empty());
         let login = arn.map(|arn| Secret::from_lookup(arn, lookup)).transpose()?;
-        let open = match login {
-            Some(_) => open,
-            None => open.with_user(or("CLICKHOUSE_USER", "default")).with_password(or("CLICKHOUSE_PASSWORD", "")),
+        let base = match login {
+            Some(_) => base,
+            None => base.with_user(or("CLICKHOUSE_USER", "default")).with_password(or("CLICKHOUSE_PASSWORD", "")),
         };
-        Ok(Self { open, login, seconds: None })
+        Ok(Self { base, login, seconds: None })
     }
 
     /// The same for questions that may take fewer seconds than those of the API: ClickHouse itself ends their statements.
@@ -67,17 +67,17 @@ impl EventWarehouse {
         let warehouse = Self::from_lookup(lookup)?;
         // 1 would refuse the limits of each question too: they are settings.
         // https://clickhouse.com/docs/operations/settings/permissions-for-queries#readonly
-        Ok(Self { open: warehouse.open.with_setting("readonly", "2"), ..warehouse })
+        Ok(Self { base: warehouse.base.with_setting("readonly", "2"), ..warehouse })
     }
 
-    /// Somebody who is logged in.
+    /// The client with its login.
     async fn client(&self) -> Result<Client, WarehouseError> {
-        let Some(secret) = &self.login else { return Ok(self.open.clone()) };
+        let Some(secret) = &self.login else { return Ok(self.base.clone()) };
         let login = secret.login().await.map_err(|error| match error {
             SecretError::Unavailable(_) => WarehouseError::Unavailable(error.to_string()),
             SecretError::Refused(_) | SecretError::Malformed => WarehouseError::Unfit(error.to_string()),
         })?;
-        Ok(self.open.clone().with_user(login.username).with_password(login.password))
+        Ok(self.base.clone().with_user(login.username).with_password(login.password))
     }
 
     /// Takes note of a login that ClickHouse refuses.

@@ -31,8 +31,7 @@ async fn hears(socket: &mut Socket, meets: impl Fn(&Value) -> bool) -> bool {
 /// The table of connections, as the root user.
 async fn table(stack: &Stack, operation: &str, mut body: Value) -> Result<Value> {
     body["TableName"] = json!(stack.setting("CONNECTIONS_TABLE"));
-    let root =
-        "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=x";
+    let root = super::root("dynamodb");
     let request = Client::new().post(stack.setting("AWS_ENDPOINT_URL")).header("authorization", root);
     let request = request.header("x-amz-target", format!("DynamoDB_20120810.{operation}"));
     let request = request.header("content-type", "application/x-amz-json-1.0").body(body.to_string());

@@ -18,6 +18,13 @@ use tests::{
     stack::{Account, PATIENCE, Stack, eventually},
 };
 
+/// What signs a request to a service of the emulator as the root user.
+fn root(service: &str) -> String {
+    format!(
+        "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=x"
+    )
+}
+
 /// The emulator's IAM, asked as the root user.
 struct Iam {
     http: Client,
@@ -37,14 +44,13 @@ impl Iam {
     }
 
     async fn call(&self, action: &str, parameters: &[(&str, &str)]) -> Result<String> {
-        let root =
-            "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=x";
+        let root = root("iam");
         let mut form = Url::parse(&self.endpoint)?;
         form.query_pairs_mut()
             .append_pair("Action", action)
             .append_pair("Version", "2010-05-08")
             .extend_pairs(parameters);
-        let request = self.http.post(&self.endpoint).header("authorization", root);
+        let request = self.http.post(&self.endpoint).header("authorization", &root);
         let request = request.header("content-type", "application/x-www-form-urlencoded");
         let answer = request.body(form.query().unwrap_or_default().to_owned()).send().await?;
         let status = answer.status();
@@ -183,10 +189,9 @@ async fn works(stack: &Stack, function: &str, action: &str) -> Result<bool> {
 /// Ends the processes of a function, which keep what they have fetched, by changing its configuration.
 async fn forget(stack: &Stack, function: &str) -> Result<()> {
     let endpoint = stack.setting("AWS_ENDPOINT_URL");
-    let root =
-        "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/lambda/aws4_request, SignedHeaders=host, Signature=x";
+    let root = root("lambda");
     let http = Client::new();
-    let list = http.get(format!("{endpoint}/2015-03-31/functions?MaxItems=50")).header("authorization", root);
+    let list = http.get(format!("{endpoint}/2015-03-31/functions?MaxItems=50")).header("authorization", &root);
     let list: Value = list.send().await?.error_for_status()?.json().await?;
     let is_meant =
         |one: &&Value| one["FunctionName"].as_str().is_some_and(|name| name.split('-').any(|part| part == function));
@@ -195,7 +200,7 @@ async fn forget(stack: &Stack, function: &str) -> Result<()> {
     let name = deployed["FunctionName"].as_str().context("a function has a name")?;
     let url = format!("{endpoint}/2015-03-31/functions/{name}/configuration");
     // To what it is already.
-    let change = http.put(url).header("authorization", root).json(&json!({"MemorySize": deployed["MemorySize"]}));
+    let change = http.put(url).header("authorization", &root).json(&json!({"MemorySize": deployed["MemorySize"]}));
     change.send().await?.error_for_status()?;
     Ok(())
 }
@@ -269,9 +274,8 @@ async fn with_event(stack: &Stack, age: i64) -> Result<Account<'_>> {
 
 /// What the table of accounts with work says of one.
 async fn noted(stack: &Stack, account: &Account<'_>) -> Result<bool> {
-    let root =
-        "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=x";
-    let request = Client::new().post(stack.setting("AWS_ENDPOINT_URL")).header("authorization", root);
+    let root = root("dynamodb");
+    let request = Client::new().post(stack.setting("AWS_ENDPOINT_URL")).header("authorization", &root);
     let request = request.header("x-amz-target", "DynamoDB_20120810.Scan");
     let request = request.header("content-type", "application/x-amz-json-1.0");
     let body = json!({
@@ -306,10 +310,9 @@ async fn rolls_up(stack: &Stack, age: i64, until_forgotten: bool) -> Result<bool
     );
     let started = Instant::now();
     loop {
-        let root =
-            "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/lambda/aws4_request, SignedHeaders=host, Signature=x";
+        let root = root("lambda");
         let call = json!({"accountId": account.id}).to_string();
-        let answer = Client::new().post(&url).header("authorization", root).body(call).send().await?;
+        let answer = Client::new().post(&url).header("authorization", &root).body(call).send().await?;
         let done: Value = answer.json().await?;
         ensure!(done["errorMessage"].is_string() || done["failed"].is_u64(), "{done}");
         if done["errorMessage"].is_string() || done["failed"] != 0 {

@@ -147,7 +147,7 @@ impl EventWarehouse {
         let mut count = entries.len().min(MEASURES);
         while count > 0 {
             let statement = of(&entries[..count]);
-            if statement.prepare(&self.open).is_ok() {
+            if statement.prepare(&self.base).is_ok() {
                 return Some((count, statement));
             }
             count /= 2;
@@ -417,7 +417,7 @@ mod tests {
             });
             let entries: Vec<Entry> = measures.map(|measure| entry(measure, vec![Vec::new()])).collect();
             let (count, statement) = warehouse.fitting(&entries.iter().collect::<Vec<_>>(), of)?;
-            assert!(statement.prepare(&warehouse.open).is_ok());
+            assert!(statement.prepare(&warehouse.base).is_ok());
             Some(count)
         };
         assert_eq!(taken(1, true), Some(MEASURES));
