@@ -1,8 +1,8 @@
-//! Who may know whom.
+//! Which package may use which.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-/// What each shared package may know of the others. Packages of functions wire them together, and are known by tools and tests alone.
+/// The other shared packages that each shared package may use. Packages of functions wire them together, and only tests use those.
 const SHARED: [(&str, &[&str]); 12] = [
     ("answers", &["domain", "dynamo", "platform", "warehouse"]),
     ("domain", &[]),
@@ -47,7 +47,7 @@ const OUTSIDE: [(&str, &[&str]); 9] = [
     ),
 ];
 
-/// What packages in a folder depend on, without what only their tests do.
+/// The dependencies of each package in a folder, without those of tests.
 fn packages(folder: &str) -> BTreeMap<String, Vec<String>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
     let dependencies = |manifest: &str| -> Vec<String> {

@@ -1,4 +1,4 @@
-//! What functions read of their environment, beside what `template.yaml` gives them.
+//! The settings that functions read are compared with those that `template.yaml` gives them.
 
 use std::{
     cell::RefCell,
@@ -49,9 +49,9 @@ const FUNCTIONS: [(&str, Make); 20] = [
     ("ws-message", make!(live::ws_message::Context::from_lookup)),
 ];
 
-/// What Lambda itself sets.
+/// Settings that Lambda itself gives.
 const BY_LAMBDA: [&str; 4] = ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
-/// What only local stacks and tests set.
+/// Settings that only local stacks and tests give.
 const BY_TESTS: [&str; 5] =
     ["AWS_ENDPOINT_URL", "CLICKHOUSE_PASSWORD", "CLICKHOUSE_USER", "ROLLUP_SECONDS", "ROLLUP_PAUSE_SECONDS"];
 
@@ -68,7 +68,7 @@ fn value(key: &str) -> String {
     .to_owned()
 }
 
-/// What a function reads, and which of it it cannot do without.
+/// The settings that a function reads, and those without which it does not start.
 struct Settings {
     read: BTreeSet<String>,
     required: BTreeSet<String>,

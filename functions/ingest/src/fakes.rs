@@ -1,4 +1,4 @@
-//! What is behind the accept path, played for unit tests.
+//! Fakes of the queue and the table behind the accept path, for unit tests.
 
 use std::sync::{Mutex, PoisonError};
 

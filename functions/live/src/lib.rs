@@ -1,4 +1,4 @@
-//! WebSockets: who is connected, what they want, and the frames that they get.
+//! WebSockets: connections, subscriptions, and the frames that subscribers get.
 
 mod refused;
 pub mod stream_events;

@@ -1,10 +1,10 @@
-//! Why somebody may not do something.
+//! Refusals of the functions behind the WebSocket.
 
 use analytics_domain::{access::Caller, live::Stream};
 use analytics_http::ApiError;
 use analytics_messaging::QueueError;
 
-/// A refusal, before it is told in a status or a frame.
+/// A refusal, before it is sent as a status or as a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// As HTTP has it.

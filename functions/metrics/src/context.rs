@@ -1,4 +1,4 @@
-//! What the functions that define metrics need.
+//! The context of the functions that define metrics.
 
 use analytics_domain::{account::AccountId, metric::Metrics};
 use analytics_dynamo::{MetricTable, WorkTable};
@@ -11,12 +11,12 @@ use analytics_warehouse::EventWarehouse;
 
 use crate::errors;
 
-/// The parts that creating or changing a metric takes.
+/// The context of creating or changing a metric.
 pub struct Defining {
     pub table: MetricTable,
-    /// To have the rollups of what is defined built.
+    /// Notes that rollups of the metric are to be built.
     pub work: WorkTable,
-    /// To know what the account sends.
+    /// Knows the names and properties of the account's events.
     pub warehouse: EventWarehouse,
 }
 

@@ -1,4 +1,4 @@
-//! `DELETE /api/metrics/{id}`: a metric goes.
+//! `DELETE /api/metrics/{id}`: deletes a metric.
 
 use analytics_dynamo::MetricTable;
 use analytics_http::{ApiError, Reply, no_content};

@@ -1,4 +1,4 @@
-//! What the service says of itself: its health, its documents, its page.
+//! The service about itself: its health, its documents, its dashboard.
 
 pub mod get_asyncapi;
 pub mod get_dashboard;

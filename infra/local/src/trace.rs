@@ -34,7 +34,7 @@ pub fn trace(log: &Path, id: &str) -> Result<String> {
     let text = |line: &Value, key: &str| line[key].as_str().unwrap_or_default().to_owned();
     let of_request = lines.iter().filter(|line| line["request.id"] == id).map(|line| text(line, "trace.id"));
     let mut traces: BTreeSet<String> = of_request.chain([id.to_owned()]).collect();
-    // What takes a message goes on with the trace of its sender; what it sends has its own.
+    // An invocation names the traces of the messages that it received, and sends messages under its own trace.
     let is_from =
         |line: &Value, traces: &BTreeSet<String>| text(line, "trace.from").split(' ').any(|from| traces.contains(from));
     loop {

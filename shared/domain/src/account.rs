@@ -33,7 +33,7 @@ pub enum InvalidAccountId {
     Control,
     #[error("must not begin with {RESERVED}: such names are the service's own")]
     Reserved,
-    // Two spellings of one name are two names: to take one for the other would merge tenants.
+    // Two spellings of a name are two accounts: normalizing one would merge tenants.
     #[error("must be in Unicode's normalization form C (NFC)")]
     Spelling,
 }

@@ -46,8 +46,8 @@ impl Watched {
         (now - at < lasts).then_some(*is_watched)
     }
 
-    /// Whether somebody watches the account. If the table is too slow to say so, somebody does: what is sent to nobody costs
-    /// little, and what somebody waits for does not come again. If the table fails, it is as it was when it was last known.
+    /// Whether the account has subscribers. If the table is too slow to answer, the account counts as watched: a live message
+    /// without a subscriber costs little, and a lost one is not sent again. If the table fails, the last answer counts.
     pub async fn look_up(&self, account_id: &AccountId, now: i64) -> bool {
         !self.among([account_id], now).await.is_empty()
     }

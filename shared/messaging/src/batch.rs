@@ -26,7 +26,7 @@ pub struct Attributes {
     /// Of a FIFO queue's message.
     #[serde(default)]
     pub message_group_id: String,
-    /// The trace of what sent the message, as [`Trace::parse`](analytics_platform::trace::Trace::parse) reads it.
+    /// The sender's trace, as [`Trace::parse`](analytics_platform::trace::Trace::parse) reads it.
     #[serde(default, rename = "AWSTraceHeader")]
     pub trace_header: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! The live queue: what subscribers may want to see, on its way to the function that streams.
+//! The live queue: messages to the function that sends frames to subscribers.
 
 use analytics_domain::live::LiveMessage;
 use analytics_platform::config::{ConfigError, Lookup};

@@ -48,7 +48,7 @@ where
     tracing_subscriber::registry().with(lines).with(is_logged)
 }
 
-/// What CloudWatch makes of the line that ends an invocation.
+/// The metrics that CloudWatch makes of the line that ends an invocation.
 fn metrics(namespace: &str) -> Value {
     json!({
         "Timestamp": now_millis(),
@@ -65,7 +65,7 @@ fn metrics(namespace: &str) -> Value {
 }
 
 fn is_logged(metadata: &Metadata<'_>, level: LevelFilter) -> bool {
-    // A span is what gives the lines in it their fields.
+    // The span of an invocation gives its lines their fields.
     if metadata.target() == INVOCATION {
         return true;
     }

@@ -20,7 +20,7 @@ use crate::{
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// A request whose sender may do what it asks for.
+/// A request that the table of routes allows its caller.
 #[derive(Debug)]
 pub struct Call {
     pub caller: Arc<Caller>,
@@ -36,7 +36,7 @@ impl Call {
         &self.caller.account_id
     }
 
-    /// What the request holds.
+    /// The parts of the request.
     #[must_use]
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming::new(&self.request)

@@ -1,4 +1,4 @@
-//! What every invocation has: its span, its trace, and the line at its end.
+//! An invocation: its span, its trace, and the line at its end.
 
 use std::{
     future::Future,
@@ -28,13 +28,13 @@ pub(crate) enum Outcome {
     Failed,
 }
 
-/// What else the line at the end says.
+/// Further fields of the line at the end.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Details<'a> {
     pub status: Option<u16>,
     pub code: Option<&'a str>,
     pub cause: Option<&'a str>,
-    /// Messages of a queue: how many came, and how many come again.
+    /// Messages of a queue: how many were received, and how many are returned to it.
     pub messages: Option<usize>,
     pub again: Option<usize>,
     /// The traces that the messages came from.

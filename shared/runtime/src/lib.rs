@@ -35,7 +35,7 @@ pub type Environment = fn(&str) -> Option<String>;
 
 const ENVIRONMENT: Environment = environment;
 
-/// Starts the log, and makes what a function needs for as long as its process lives.
+/// Starts the log, and makes the context that lives as long as the process.
 fn start<C>(context: impl FnOnce(&Environment) -> Result<C, ConfigError>) -> Result<&'static C, Error> {
     telemetry::start(&ENVIRONMENT);
     match context(&ENVIRONMENT) {

@@ -1,4 +1,4 @@
-//! Functions that take messages of a queue.
+//! Functions that receive messages of a queue.
 
 use std::{collections::BTreeSet, future::Future};
 
@@ -16,7 +16,7 @@ use crate::{
 /// Traces that the line at the end names at most: an id has 35 bytes, and CloudWatch takes lines of 256 KB.
 const TRACES: usize = 2_000;
 
-/// What a function is called with that takes messages, and does something on a schedule beside.
+/// The event of a function that receives messages, and is also called by a schedule.
 #[derive(Deserialize)]
 struct Event {
     #[serde(rename = "Records")]

@@ -13,8 +13,7 @@ use crate::{
     start,
 };
 
-/// Does what is due each time a schedule, or an operator, calls, until Lambda ends the process. The handler gets what the function is
-/// called with.
+/// Handles the calls of a schedule, or of an operator, until Lambda ends the process. The handler gets the event of the call.
 ///
 /// # Errors
 /// If a setting is missing or wrong, or the Runtime API cannot be reached.

@@ -1,4 +1,4 @@
-//! Functions of a WebSocket API: what API Gateway calls them with, as far as they read it, and what they answer
+//! Functions of a WebSocket API: the part of API Gateway's events that they read, and their answers
 //! (<https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-mapping-template-reference.html>).
 
 use std::{collections::HashMap, future::Future};

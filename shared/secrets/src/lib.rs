@@ -1,5 +1,5 @@
-//! Secrets Manager: who a function logs in as elsewhere. A secret is fetched when it is first needed, by the function's role, and
-//! kept: nobody who sees a function's environment sees a password.
+//! Secrets Manager: the logins of other services. A function fetches a secret by its role when the secret is first needed, and keeps it.
+//! A function's environment therefore holds no password.
 
 use std::{
     fmt,
@@ -42,7 +42,7 @@ pub enum SecretError {
     /// Try again: throttled, unreachable, or failing on its side.
     #[error("Secrets Manager is unavailable: {0}")]
     Unavailable(String),
-    /// Somebody has to act: there is no such secret, or the function may not read it.
+    /// An operator has to act: the secret does not exist, or the function may not read it.
     #[error("Secrets Manager refused: {0}")]
     Refused(String),
     #[error("the secret is not a JSON object with username and password")]

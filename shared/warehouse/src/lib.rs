@@ -80,7 +80,7 @@ impl EventWarehouse {
         Ok(self.base.clone().with_user(login.username).with_password(login.password))
     }
 
-    /// Takes note of a login that ClickHouse refuses.
+    /// If ClickHouse has refused the login, has the secret fetched again.
     async fn checked<T>(&self, answer: Result<T, WarehouseError>) -> Result<T, WarehouseError> {
         if let (Some(secret), Err(error)) = (&self.login, &answer)
             && error.is_about_login()

@@ -18,7 +18,7 @@ use tests::{
     stack::{Account, PATIENCE, Stack, eventually},
 };
 
-/// What signs a request to a service of the emulator as the root user.
+/// The `authorization` header of a request to a service of the emulator, as the root user.
 fn root(service: &str) -> String {
     format!(
         "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=x"
@@ -186,7 +186,7 @@ async fn works(stack: &Stack, function: &str, action: &str) -> Result<bool> {
     }
 }
 
-/// Ends the processes of a function, which keep what they have fetched, by changing its configuration.
+/// Ends the processes of a function by changing its configuration: they keep the secrets that they have fetched.
 async fn forget(stack: &Stack, function: &str) -> Result<()> {
     let endpoint = stack.setting("AWS_ENDPOINT_URL");
     let root = root("lambda");
@@ -199,7 +199,7 @@ async fn forget(stack: &Stack, function: &str) -> Result<()> {
     let deployed = deployed.context("the function is deployed")?;
     let name = deployed["FunctionName"].as_str().context("a function has a name")?;
     let url = format!("{endpoint}/2015-03-31/functions/{name}/configuration");
-    // To what it is already.
+    // The same size as before: what matters is that processes end.
     let change = http.put(url).header("authorization", &root).json(&json!({"MemorySize": deployed["MemorySize"]}));
     change.send().await?.error_for_status()?;
     Ok(())
@@ -219,7 +219,7 @@ async fn stores(stack: &Stack) -> Result<bool> {
     Ok(false)
 }
 
-/// Does what takes ClickHouse; whether it went well.
+/// Uses ClickHouse through a function; whether that succeeds.
 async fn logs_in(stack: &Stack, function: &str) -> Result<bool> {
     match function {
         "SearchEvents" => {
