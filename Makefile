@@ -17,11 +17,12 @@ ARCH ?= arm64
 TTL ?= 30d
 
 # Not `cargo run`: what that adds to the environment makes builds started from within compile crates again.
-# Quiet, but for the first time, which takes minutes.
+# Of the workspace, so that what is compiled for it is compiled for the functions too. Quiet, but for the first time, which takes
+# minutes.
 program := $(or $(CARGO_TARGET_DIR),target)/debug/stack
-stack := cargo build $(if $(wildcard $(program)),--quiet) --bin stack && $(program)
+stack := cargo build --workspace $(if $(wildcard $(program)),--quiet) --bin stack && $(program)
 
-.PHONY: dev up down token env web watch invoke trace migrate package redrive test check bench
+.PHONY: dev up down token env web watch invoke trace migrate package redrive test unit e2e check bench
 
 dev: ## everything, with demo data, until Ctrl-C
 	@$(stack) dev
@@ -62,6 +63,12 @@ redrive: ## send the dead-letter queue's content back
 # SLOW=1 runs the tests that take minutes too.
 test: ## every test, against a fresh stack of its own
 	@$(stack) test
+
+unit: ## tests that need no stack
+	@$(stack) unit
+
+e2e: ## end-to-end tests, against a test stack that stays: make e2e ONLY="search limits::"
+	@$(stack) e2e $(ONLY)
 
 check: ## format, lints, docs, licences, dependencies, template
 	@$(stack) check

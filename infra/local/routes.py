@@ -27,7 +27,7 @@ def declared_routes(body):
             integration = operation.get("x-amazon-apigateway-integration")
             if integration:
                 verb = "ANY" if method == "x-amazon-apigateway-any-method" else method.upper()
-                key = "$default" if path == "/$default" else f"{verb} {path}"
+                key = "$default" if path.lstrip("/") == "$default" else f"{verb} {path}"
                 yield key, function_arn(integration["uri"]), integration["payloadFormatVersion"]
 
 

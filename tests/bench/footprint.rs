@@ -4,7 +4,10 @@ use std::{fs, io::Write};
 
 use anyhow::{Context, Result, ensure};
 use flate2::{Compression, write::DeflateEncoder};
-use tests::runtime_api::{Function, Outcome};
+use tests::{
+    runtime_api::{Function, Outcome},
+    samples,
+};
 
 use crate::{
     checkout::binary,
@@ -12,7 +15,7 @@ use crate::{
     plan::Plan,
     process::peak_memory,
     report::{Figure, Must, Row},
-    start::{FUNCTIONS, typical_call},
+    start::typical_call,
     stub::Stub,
 };
 
@@ -22,7 +25,8 @@ const CALLS: usize = 50;
 pub async fn measure(plan: &Plan) -> Result<Figure> {
     let issuer = Issuer::new()?;
     let stub = Stub::start().await?;
-    let names: Vec<&str> = std::iter::once("hello").chain(FUNCTIONS).collect();
+    let functions = samples::functions()?;
+    let names: Vec<&str> = std::iter::once("hello").chain(functions.iter().map(String::as_str)).collect();
     let mut peaks: Vec<(Vec<f64>, Vec<f64>)> = vec![(Vec::new(), Vec::new()); names.len()];
     for _ in 0..plan.pick(ROUNDS, 1) {
         for (name, (ready, worked)) in names.iter().zip(&mut peaks) {
@@ -33,7 +37,7 @@ pub async fn measure(plan: &Plan) -> Result<Figure> {
     }
     let mut figure = Figure::new("footprint");
     let (hello_ready, hello_worked) = peaks.remove(0);
-    for (name, (ready, worked)) in FUNCTIONS.iter().zip(peaks) {
+    for (name, (ready, worked)) in functions.iter().zip(peaks) {
         figure.rows.push(
             Row::new(format!("{name}: memory when ready"), "MB", ready, Must::RatioAtMost(3.0))
                 .beside("hello", hello_ready.clone()),

@@ -6,17 +6,21 @@ use analytics_domain::{
     access::Role,
     account::AccountId,
     event::{Arrival, parse_batch},
+    time,
 };
 use analytics_platform::now_millis;
 use anyhow::{Context, Result, bail};
 use hyper::body::Bytes;
 use ingest::accept::seal_body;
 use serde_json::json;
-use tests::runtime_api::{Function, Outcome};
+use tests::{
+    runtime_api::{Function, Outcome},
+    samples,
+};
 
 use crate::{
     checkout::binary,
-    input::{Issuer, bodies, envelope, with_id},
+    input::{Issuer, bodies, envelope},
     plan::Plan,
     report::{Figure, Must, Row},
     stub::Stub,
@@ -24,41 +28,14 @@ use crate::{
 
 /// Starts of each function.
 const ROUNDS: usize = 21;
-pub const FUNCTIONS: [&str; 20] = [
-    "track-event",
-    "track-events",
-    "store-events",
-    "search-events",
-    "get-health",
-    "get-openapi",
-    "list-metrics",
-    "create-metric",
-    "get-metric",
-    "update-metric",
-    "delete-metric",
-    "get-metric-data",
-    "query-metrics",
-    "rollup-metrics",
-    "get-asyncapi",
-    "get-dashboard",
-    "ws-connect",
-    "ws-message",
-    "ws-disconnect",
-    "stream-events",
-];
-
-const DEFINITION: &[u8] =
-    br#"{"name":"Message Delivery Rate","type":"gauge","formula":"(delivered / sent) * 100","unit":"percentage",
-    "aggregation":"avg","dimensions":["campaignId","groupId"]}"#;
-
 pub async fn measure(plan: &Plan) -> Result<Figure> {
     let issuer = Issuer::new()?;
     let stub = Stub::start().await?;
     let real = issuer.environment(None, "https://clickhouse.example.test:8443");
     let local = issuer.environment(Some(&stub.url), &stub.url);
     let mut functions: Vec<(Starts, Starts)> = Vec::new();
-    for name in FUNCTIONS {
-        functions.push((Starts::of(name, &issuer)?, Starts::of("hello", &issuer)?));
+    for name in samples::functions()? {
+        functions.push((Starts::of(&name, &issuer)?, Starts::of("hello", &issuer)?));
     }
     for round in 0..=plan.pick(ROUNDS, 1) {
         for (function, hello) in &mut functions {
@@ -90,22 +67,22 @@ pub async fn measure(plan: &Plan) -> Result<Figure> {
 }
 
 struct Starts {
-    name: &'static str,
+    name: String,
     call: Bytes,
     ready: Vec<f64>,
     answered: Vec<f64>,
 }
 
 impl Starts {
-    fn of(name: &'static str, issuer: &Issuer) -> Result<Self> {
-        Ok(Self { name, call: typical_call(name, issuer)?, ready: Vec::new(), answered: Vec::new() })
+    fn of(name: &str, issuer: &Issuer) -> Result<Self> {
+        Ok(Self { name: name.to_owned(), call: typical_call(name, issuer)?, ready: Vec::new(), answered: Vec::new() })
     }
 }
 
 async fn start(function: &Starts, environment: &[(&str, String)], with_call: bool) -> Result<(f64, Option<f64>)> {
     let environment: Vec<(&str, &str)> = environment.iter().map(|(key, value)| (*key, value.as_str())).collect();
-    let mut process = Function::start(&binary(function.name)?, &environment).await?;
-    let ready = millis(process.until_ready().await.with_context(|| function.name)?);
+    let mut process = Function::start(&binary(&function.name)?, &environment).await?;
+    let ready = millis(process.until_ready().await.with_context(|| function.name.clone())?);
     let mut answered = None;
     if with_call {
         let outcome = process.invoke(function.call.clone()).await?;
@@ -116,51 +93,20 @@ async fn start(function: &Starts, environment: &[(&str, String)], with_call: boo
     Ok((ready, answered))
 }
 
-/// An event of the kind that the function mostly gets.
+/// An event of the kind that the function mostly gets: its sample, or many events.
 pub fn typical_call(function: &str, issuer: &Issuer) -> Result<Bytes> {
-    let body = bodies(1).remove(0);
     Ok(match function {
-        "track-event" => {
-            let one = br#"{"eventName":"message_sent","properties":{"campaignId":"c-7","text":"hello"}}"#;
-            envelope("POST", "/api/events", "", &issuer.token(Role::Ingest)?, Some(one)).into()
+        // What the others are compared with gets the smallest event.
+        "hello" => envelope("GET", "/", "", "", None).into(),
+        "track-events" => {
+            envelope("POST", "/api/events/batch", "", &issuer.token(Role::Ingest)?, Some(&bodies(1).remove(0))).into()
         }
-        "track-events" => envelope("POST", "/api/events/batch", "", &issuer.token(Role::Ingest)?, Some(&body)).into(),
-        "search-events" => {
-            let query = "property.campaignId=cmp-zh-tea-spring&limit=50";
-            envelope("GET", "/api/events/search", query, &issuer.token(Role::Viewer)?, None).into()
+        "store-events" => sqs_batch(&bodies(1).remove(0))?.into(),
+        _ => {
+            let now = time::format(now_millis());
+            samples::sample(function, &issuer.token(Role::Admin)?, &now[..16])?.into()
         }
-        "store-events" => sqs_batch(&body)?.into(),
-        "list-metrics" => envelope("GET", "/api/metrics", "", &issuer.token(Role::Viewer)?, None).into(),
-        "create-metric" => envelope("POST", "/api/metrics", "", &issuer.token(Role::Analyst)?, Some(DEFINITION)).into(),
-        "get-metric" => of_metric("GET", "", "", &issuer.token(Role::Viewer)?, None)?.into(),
-        "update-metric" => of_metric("PUT", "", "", &issuer.token(Role::Analyst)?, Some(DEFINITION))?.into(),
-        "delete-metric" => of_metric("DELETE", "", "", &issuer.token(Role::Analyst)?, None)?.into(),
-        "get-metric-data" => {
-            let query = "period=7d&interval=day&groupBy=campaignId";
-            of_metric("GET", "/data", query, &issuer.token(Role::Viewer)?, None)?.into()
-        }
-        "query-metrics" => {
-            let body = br#"{"formula":"message_delivered / message_sent","period":"7d","interval":"day"}"#;
-            envelope("POST", "/api/query", "", &issuer.token(Role::Viewer)?, Some(body)).into()
-        }
-        "rollup-metrics" => "{}".into(),
-        "ws-connect" => {
-            include_str!("../../events/ws-connect.json").replace("TOKEN", &issuer.token(Role::Viewer)?).into()
-        }
-        "ws-message" => include_str!("../../events/ws-message.json").into(),
-        "ws-disconnect" => include_str!("../../events/ws-disconnect.json").into(),
-        "stream-events" => include_str!("../../events/stream-events.json").into(),
-        "get-asyncapi" => envelope("GET", "/api/asyncapi.json", "", "", None).into(),
-        "get-dashboard" => envelope("GET", "/", "", "", None).into(),
-        "get-health" => envelope("GET", "/health", "", "", None).into(),
-        _ => envelope("GET", "/api/openapi.json", "", "", None).into(),
     })
-}
-
-/// A request for a built-in metric.
-fn of_metric(method: &str, rest: &str, query: &str, token: &str, body: Option<&[u8]>) -> Result<String> {
-    const ID: &str = "delivery_rate";
-    with_id(&envelope(method, &format!("/api/metrics/{ID}{rest}"), query, token, body), ID)
 }
 
 /// Five thousand events in ten sealed batches, as Lambda's poller hands them over behind 5,000 events a second.

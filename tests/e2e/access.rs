@@ -44,6 +44,7 @@ async fn sensible(account: &Account<'_>, operation: Operation) -> Result<(Reques
         Operation::UpdateMetric => (to(&create().await?)?.json(&metric(&name)), StatusCode::OK),
         Operation::DeleteMetric => (to(&create().await?)?, StatusCode::NO_CONTENT),
         Operation::QueryMetrics => (to(route.path)?.json(&json!({"formula": "message_sent"})), StatusCode::OK),
+        Operation::RefuseRoute => (stack.request(Method::PATCH, "/api/metrics/ctr"), StatusCode::METHOD_NOT_ALLOWED),
         Operation::GetDashboardFile => {
             let page = stack.get("/").send().await?.text().await?;
             let file = page.split('"').find(|part| part.starts_with("assets/")).context("the page has files")?;
@@ -60,6 +61,11 @@ async fn sensible(account: &Account<'_>, operation: Operation) -> Result<(Reques
     })
 }
 
+/// The code of an answer that is fine: none, but of the route that refuses whatever it gets.
+fn refusal(fine: StatusCode) -> &'static str {
+    if fine.is_success() { "" } else { "method_not_allowed" }
+}
+
 #[tokio::test]
 async fn every_role_may_do_exactly_what_the_table_says() -> Result<()> {
     let stack = Stack::shared().await;
@@ -67,14 +73,17 @@ async fn every_role_may_do_exactly_what_the_table_says() -> Result<()> {
     for route in &ROUTES {
         for role in Role::ALL {
             let (request, fine) = sensible(&account, route.operation).await?;
-            let expected =
-                if role.may(route.operation) { (fine, "") } else { (StatusCode::FORBIDDEN, "role_forbidden") };
+            let expected = if role.may(route.operation) {
+                (fine, refusal(fine))
+            } else {
+                (StatusCode::FORBIDDEN, "role_forbidden")
+            };
             let (status, code) = code(request.bearer_auth(account.token(role))).await?;
             assert_eq!((status, &*code), expected, "{} {} {}", role.name(), route.method, route.path);
         }
         let (anonymous, fine) = sensible(&account, route.operation).await?;
         let expected = match route.roles {
-            Access::Everyone => (fine, ""),
+            Access::Everyone => (fine, refusal(fine)),
             Access::Roles(_) => (StatusCode::UNAUTHORIZED, "token_missing"),
         };
         let (status, code) = code(anonymous).await?;

@@ -15,7 +15,7 @@ use tests::stack::Stack;
 use crate::samples;
 
 /// The functions whose answers are recorded. A metric is created before it is read, and deleted last.
-const CALLED: [&str; 15] = [
+const CALLED: [&str; 16] = [
     "create-metric",
     "get-metric",
     "list-metrics",
@@ -30,6 +30,7 @@ const CALLED: [&str; 15] = [
     "get-openapi",
     "get-asyncapi",
     "get-dashboard",
+    "refuse-route",
     "ws-connect",
 ];
 

@@ -1,7 +1,5 @@
 //! Each sample of `events/` is a trigger that its function takes, and does with it what the sample is for.
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
-
 use analytics_domain::{access::Role, time};
 use analytics_platform::now_millis;
 use anyhow::{Context, Result, ensure};
@@ -9,25 +7,15 @@ use serde_json::{Value, json};
 use tests::{
     pipeline,
     runtime_api::Outcome,
+    samples,
     sqs::Queue,
     stack::{Account, Stack},
 };
 
-fn folder(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
-}
-
-fn names(folder: PathBuf) -> Result<BTreeSet<String>> {
-    let name = |entry: fs::DirEntry| entry.path().file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    fs::read_dir(folder)?.map(|entry| name(entry?).context("a file has a name")).collect()
-}
-
 /// A sample as if it came now, with a token of the account.
 fn sample(account: &Account<'_>, function: &str) -> Result<Value> {
-    let text = fs::read_to_string(folder("events").join(function).with_extension("json"))?;
     let now = time::format(now_millis());
-    let text = text.replace("TOKEN", &account.token(Role::Admin)).replace("2026-11-24T09:30", &now[..16]);
-    Ok(serde_json::from_str(&text)?)
+    Ok(serde_json::from_str(&samples::sample(function, &account.token(Role::Admin), &now[..16])?)?)
 }
 
 /// Hands an event to the function in a process of its own; its answer.
@@ -54,11 +42,7 @@ async fn body(account: &Account<'_>, function: &str, status: u16) -> Result<Valu
 
 #[test]
 fn each_function_has_its_sample_and_each_sample_its_function() -> Result<()> {
-    let mut functions = BTreeSet::new();
-    for package in fs::read_dir(folder("functions"))? {
-        functions.extend(names(package?.path().join("src/bin"))?);
-    }
-    assert_eq!(names(folder("events"))?, functions);
+    assert_eq!(samples::names()?, samples::functions()?);
     Ok(())
 }
 

@@ -75,11 +75,12 @@ fn shared_packages_know_only_those_below_them() {
 }
 
 #[test]
-fn packages_of_functions_are_known_by_nobody() {
+fn packages_of_functions_are_known_by_nobody_but_the_document_of_all() {
     let functions = packages("functions");
     for (name, dependencies) in functions.iter().chain(&packages("shared")) {
         let strange: Vec<&String> = dependencies.iter().filter(|known| functions.contains_key(*known)).collect();
-        assert!(strange.is_empty(), "{name} must not know {strange:?}");
+        // get-openapi is in `system`: it puts together what each package says of its functions.
+        assert!(strange.is_empty() || name == "system", "{name} must not know {strange:?}");
     }
 }
 

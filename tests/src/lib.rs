@@ -6,7 +6,10 @@ mod dependencies;
 pub mod gateway;
 pub mod pipeline;
 pub mod proxy;
+#[cfg(test)]
+mod routes;
 pub mod runtime_api;
+pub mod samples;
 #[cfg(test)]
 mod settings;
 pub mod socket;

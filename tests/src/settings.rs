@@ -26,7 +26,7 @@ macro_rules! make {
 }
 
 /// Each function with its context. Of HTTP functions, the way in makes the verifier of tokens.
-const FUNCTIONS: [(&str, Make); 20] = [
+const FUNCTIONS: [(&str, Make); 21] = [
     ("create-metric", make!(Defining::from_lookup)),
     ("delete-metric", make!(MetricTable::from_lookup)),
     ("get-asyncapi", |_| Ok(())),
@@ -37,6 +37,7 @@ const FUNCTIONS: [(&str, Make); 20] = [
     ("get-openapi", |_| Ok(())),
     ("list-metrics", make!(MetricTable::from_lookup)),
     ("query-metrics", make!(Answers::from_lookup)),
+    ("refuse-route", |_| Ok(())),
     ("rollup-metrics", make!(metrics::rollup_metrics::App::from_lookup)),
     ("search-events", make!(EventWarehouse::to_read)),
     ("store-events", make!(ingest::store_events::App::from_lookup)),

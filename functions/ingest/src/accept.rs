@@ -11,7 +11,7 @@ use analytics_domain::{
     idempotency::{Answer, KEY_CHARS, Start, Ticket},
 };
 use analytics_dynamo::{AnswerTable, ConnectionTable, Watched};
-use analytics_http::{ApiError, FieldError, Reply, json_bytes};
+use analytics_http::{ApiError, FieldError, Reply, json_bytes, openapi::Described};
 use analytics_messaging::{LiveQueue, Queue};
 use analytics_platform::{
     aws,
@@ -22,6 +22,7 @@ pub use fanout::Fanout;
 use http::{HeaderValue, StatusCode};
 use lambda_http::Body;
 pub use ports::{Answers, SealedQueue, Unavailable};
+use serde_json::json;
 use take::take;
 pub use take::{IngestError, Taken, seal_body};
 
@@ -52,6 +53,16 @@ impl App<Fanout, AnswerTable> {
             retention_days: lookup.parsed("RETENTION_DAYS", 400, "a number of days")?,
         })
     }
+}
+
+/// What the API's document says of both operations.
+pub fn describe<'d, 'o>(operation: &'o mut Described<'d>) -> &'o mut Described<'d> {
+    let key = json!({"type": "string", "minLength": 1, "maxLength": KEY_CHARS, "pattern": "^[!-~]([ -~]*[!-~])?$"});
+    let description = "Makes a request safe to send again whose events have no eventId and timestamp: the same key and body get \
+                       the first answer again, and no event counts twice";
+    operation
+        .header("Idempotency-Key", &key, description)
+        .refusal(409, "A request with this Idempotency-Key is still being processed")
 }
 
 /// Answers a request that brings events: `parse` reads its body, `answer` puts into words what became of them.

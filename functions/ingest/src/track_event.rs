@@ -1,18 +1,34 @@
 //! `POST /api/events`: one event in.
 
 use analytics_domain::{access::Operation, event::parse_single, time};
-use analytics_http::{ApiError, FieldError, Reply, accepted};
+use analytics_http::{ApiError, FieldError, Reply, accepted, openapi::Document};
 use analytics_runtime::Call;
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::accept::{self, Answers, App, SealedQueue, Taken};
+use crate::{
+    accept::{self, Answers, App, SealedQueue, Taken},
+    schema::Event,
+};
 
 /// The answer to an accepted event.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "AcceptedEvent")]
 struct Accepted {
     event_id: String,
+    #[schemars(extend("format" = "date-time"))]
     timestamp: String,
+}
+
+/// What the API's document says of it.
+pub fn describe(document: &mut Document) {
+    let summary = "Send one event";
+    let description = "An event that is answered with 202 is safe, and will be in every answer exactly once. The same account, \
+                       eventName, timestamp and eventId are the same event: sending it again changes nothing.";
+    accept::describe(&mut document.operation(Operation::TrackEvent, summary, description))
+        .body::<Event>()
+        .answer::<Accepted>(202, "The event is safe");
 }
 
 /// Takes one event.

@@ -2,31 +2,37 @@
 
 use analytics_domain::{
     access::Operation,
-    event::{BodyError, Drafts, parse_batch, parse_lines},
+    event::{BodyError, Drafts, limits, parse_batch, parse_lines},
 };
-use analytics_http::{ApiError, FieldError, LISTED_ERRORS, MediaType, Reply, accepted};
+use analytics_http::{ApiError, FieldError, LISTED_ERRORS, MediaType, Reply, accepted, openapi::Document};
 use analytics_runtime::Call;
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::accept::{self, Answers, App, SealedQueue, Taken};
+use crate::{
+    accept::{self, Answers, App, SealedQueue, Taken},
+    schema::Batch,
+};
 
-/// The verdict on a batch: every event that is named neither in `errors` nor in `rejected_indexes` was accepted.
-#[derive(Serialize)]
+/// The verdict on a batch: every event that is named neither in `errors` nor in `rejectedIndexes` was accepted.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Verdict {
     accepted: usize,
     rejected: usize,
+    #[schemars(length(max = LISTED_ERRORS))]
     errors: Vec<FieldError>,
     #[serde(flatten)]
     omitted: Option<Omitted>,
 }
 
-/// What there is in the place of errors beyond [`LISTED_ERRORS`].
-#[derive(Serialize)]
+// What there is in the place of errors beyond LISTED_ERRORS.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Omitted {
+    /// How many errors there are beyond those in `errors`.
     errors_omitted: usize,
-    /// Of all rejected events.
+    /// With `errorsOmitted`: the places of all rejected events.
     rejected_indexes: Vec<usize>,
 }
 
@@ -43,6 +49,21 @@ impl Verdict {
 }
 
 type Parse = fn(&[u8]) -> Result<Drafts<'_>, BodyError>;
+
+/// What the API's document says of it.
+pub fn describe(document: &mut Document) {
+    let description = format!(
+        "At most {} events and {} bytes after decompression. Send gzip as `application/gzip` (JSON inside), or as \
+         `application/x-ndjson` with `Content-Encoding: gzip`. Valid events are accepted whatever the others are.",
+        limits::BATCH_EVENTS,
+        limits::BODY_BYTES
+    );
+    accept::describe(&mut document.operation(Operation::TrackEvents, "Send a batch of events", &description))
+        .body::<Batch>()
+        .or_body("application/x-ndjson", "An event a line")
+        .refusal(415, "The body is of a kind that cannot be read")
+        .answer::<Verdict>(202, "The accepted events are safe; `errors` names every other one");
+}
 
 /// Takes a batch of events.
 ///

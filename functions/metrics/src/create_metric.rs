@@ -1,9 +1,26 @@
 //! `POST /api/metrics`: a new metric.
 
-use analytics_http::{ApiError, Reply, created};
+use analytics_domain::{access::Operation, metric::METRICS};
+use analytics_http::{ApiError, Reply, created, openapi::Document};
 use analytics_runtime::Call;
 
-use crate::{Defining, define::define};
+use crate::{
+    Defining,
+    define::{Defined, define},
+    schema::MetricDefinition,
+};
+
+/// What the API's document says of it.
+pub fn describe(document: &mut Document) {
+    let description = format!(
+        "An account has at most {METRICS} metrics. A metricId in the body becomes the id, if no other metric has it."
+    );
+    document
+        .operation(Operation::CreateMetric, "Define a metric", &description)
+        .body::<MetricDefinition>()
+        .refusal(409, "There is a metric of this name or id")
+        .answer::<Defined>(201, "The metric, what the names in its formula mean, and what may surprise");
+}
 
 /// Creates a metric and says what the names in its formula mean.
 ///

@@ -12,6 +12,7 @@ use analytics_dynamo::MetricTable;
 use analytics_http::ApiError;
 use analytics_questions::{invalid_fields, unknown};
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::time::timeout;
@@ -30,18 +31,22 @@ const NAMES_TIME: Duration = Duration::from_secs(4);
 const FACTS_TIME: Duration = Duration::from_secs(3);
 
 /// A metric as answers show it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Metric")]
 pub struct MetricOut {
     pub metric_id: String,
+    #[schemars(with = "String")]
     account_id: AccountId,
     #[serde(flatten)]
     definition: Definition,
     built_in: bool,
     pub version: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
     created_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
     updated_at: Option<String>,
 }
 
@@ -63,8 +68,9 @@ impl MetricOut {
 }
 
 /// A metric that was just defined, with what its formula was found to mean.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "DefinedMetric")]
 pub struct Defined {
     #[serde(flatten)]
     pub metric: MetricOut,

@@ -1,10 +1,20 @@
 //! `DELETE /api/metrics/{id}`: deletes a metric.
 
+use analytics_domain::access::Operation;
 use analytics_dynamo::MetricTable;
-use analytics_http::{ApiError, Reply, no_content};
+use analytics_http::{ApiError, Reply, no_content, openapi::Document};
 use analytics_runtime::Call;
 
 use crate::define::remove;
+
+/// What the API's document says of it.
+pub fn describe(document: &mut Document) {
+    document
+        .operation(Operation::DeleteMetric, "Delete a metric", "One that no other metric uses")
+        .id("id", "Id of a metric, such as delivery_rate")
+        .if_match()
+        .empty(204, "It is gone");
+}
 
 /// Deletes a metric, of the version in `If-Match` if there is one, that no other metric uses.
 ///

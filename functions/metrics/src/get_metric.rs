@@ -1,13 +1,22 @@
 //! `GET /api/metrics/{id}`: one metric's definition.
 
+use analytics_domain::access::Operation;
 use analytics_dynamo::MetricTable;
-use analytics_http::{ApiError, Reply, json, with_version};
+use analytics_http::{ApiError, Reply, json, openapi::Document, with_version};
 use analytics_runtime::Call;
 
 use crate::{
     context::metrics_of,
     define::{MetricOut, built_in_or_own},
 };
+
+/// What the API's document says of it.
+pub fn describe(document: &mut Document) {
+    document
+        .operation(Operation::GetMetric, "Get a metric's definition", "One of the account's own, or a built-in one")
+        .id("id", "Id of a metric, such as delivery_rate")
+        .answer::<MetricOut>(200, "The metric; its version is the ETag");
+}
 
 /// Shows a metric; its version stands in `ETag`.
 ///

@@ -1,15 +1,28 @@
 //! `GET /api/metrics/{id}/data`: a metric's numbers over time.
 
 use analytics_answers::{Answers, Ask, Query, Scope};
-use analytics_domain::{metric::QueryDraft, search::ParameterError};
-use analytics_http::{ApiError, Reply, csv as csv_reply, json};
+use analytics_domain::{access::Operation, metric::QueryDraft, search::ParameterError};
+use analytics_http::{ApiError, Reply, csv as csv_reply, json, openapi::Document};
 use analytics_questions::{AnswerOut, csv, refused};
 use analytics_runtime::Call;
+
+use crate::schema::Parameters;
 
 /// How the answer is written.
 enum Format {
     Json,
     Csv,
+}
+
+/// What the API's document says of it.
+pub fn describe(document: &mut Document) {
+    let description = "Of a metric that is kept in rollups, whatever the range; else of the events themselves";
+    document
+        .operation(Operation::GetMetricData, "Get a metric's numbers over time", description)
+        .id("id", "Id of a metric, such as delivery_rate")
+        .query::<Parameters>()
+        .answer::<AnswerOut<'_>>(200, "The numbers")
+        .file(200, "The numbers", "text/csv");
 }
 
 /// Answers for a stored or built-in metric.

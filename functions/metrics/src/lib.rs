@@ -12,7 +12,21 @@ mod list;
 pub mod list_metrics;
 pub mod query_metrics;
 pub mod rollup_metrics;
+mod schema;
 mod size;
 pub mod update_metric;
 
+use analytics_http::openapi::Document;
 pub use context::Defining;
+
+/// What the API's document says of these functions.
+pub fn describe(document: &mut Document) {
+    document.tag("Metrics", "Define metrics, and get their numbers");
+    list_metrics::describe(document);
+    create_metric::describe(document);
+    get_metric::describe(document);
+    update_metric::describe(document);
+    delete_metric::describe(document);
+    get_metric_data::describe(document);
+    query_metrics::describe(document);
+}

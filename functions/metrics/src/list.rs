@@ -7,6 +7,7 @@ use analytics_domain::{
     search::ParameterError,
 };
 use analytics_http::{ApiError, escaped};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::define::MetricOut;
@@ -19,12 +20,25 @@ const MOST: usize = 1_000;
 const PAGE_BYTES: usize = 4_000_000;
 
 /// A part of the list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Metrics")]
 pub struct MetricPage {
     metrics: Vec<MetricOut>,
     /// Where the next part begins; none if this is the last.
     next_cursor: Option<String>,
+}
+
+/// Which page.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its shape is used: `list` reads parameters, all errors at once")]
+pub struct Parameters {
+    /// Metrics of a page at most; it may have fewer. 100 by default.
+    #[schemars(range(min = 1, max = MOST))]
+    limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    #[schemars(extend("format" = "cursor"))]
+    cursor: Option<String>,
 }
 
 /// The metrics of an account, then the built-in ones: those of a page. The parameters are `limit` and `cursor`.

@@ -1,10 +1,24 @@
 //! `GET /api/metrics`: the account's metrics and the built-in ones.
 
+use analytics_domain::access::Operation;
 use analytics_dynamo::MetricTable;
-use analytics_http::{ApiError, Reply, json};
+use analytics_http::{ApiError, Reply, json, openapi::Document};
 use analytics_runtime::Call;
 
-use crate::{context::metrics_of, list::list};
+use crate::{
+    context::metrics_of,
+    list::{MetricPage, Parameters, list},
+};
+
+/// What the API's document says of it.
+pub fn describe(document: &mut Document) {
+    let (summary, description) = ("List metrics", "The account's own, then the built-in ones");
+    document
+        .operation(Operation::ListMetrics, summary, description)
+        .query::<Parameters>()
+        .refusal(400, "The cursor is none that a list of metrics has given")
+        .answer::<MetricPage>(200, "A page of metrics");
+}
 
 /// Lists a page of metrics, the account's own first.
 ///

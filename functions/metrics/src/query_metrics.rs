@@ -1,14 +1,29 @@
 //! `POST /api/query`: numbers for formulas that are not stored, several at once.
 
 use analytics_answers::{Answers, Scope};
-use analytics_http::{ApiError, Reply, json};
+use analytics_domain::access::Operation;
+use analytics_http::{ApiError, Reply, json, openapi::Document};
 use analytics_questions::{AnswerOut, Questions};
 use analytics_runtime::Call;
+use schemars::JsonSchema;
 use serde::Serialize;
 
-#[derive(Serialize)]
+use crate::schema::MetricQuery;
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "MetricResults")]
 struct Results<'a> {
     results: Vec<AnswerOut<'a>>,
+}
+
+/// What the API's document says of it.
+pub fn describe(document: &mut Document) {
+    let description = "For formulas that are not stored, or for several metrics at once: either `formula` (with what else makes a \
+                       definition), or `metric`, or a list `queries` of such";
+    document
+        .operation(Operation::QueryMetrics, "Get numbers for formulas and metrics", description)
+        .body::<MetricQuery>()
+        .answer::<Results<'_>>(200, "An answer for each, in order");
 }
 
 /// Answers each formula over the same time, split and filtered in the same way, in the order in which they came.

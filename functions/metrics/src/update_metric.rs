@@ -1,9 +1,25 @@
 //! `PUT /api/metrics/{id}`: another definition for a metric.
 
-use analytics_http::{ApiError, Reply, json, with_version};
+use analytics_domain::access::Operation;
+use analytics_http::{ApiError, Reply, json, openapi::Document, with_version};
 use analytics_runtime::Call;
 
-use crate::{Defining, define::edit};
+use crate::{
+    Defining,
+    define::{Defined, edit},
+    schema::MetricDefinition,
+};
+
+/// What the API's document says of it.
+pub fn describe(document: &mut Document) {
+    let description = "Takes what GET gives. metricId, accountId and createdAt must be as they are, if they are sent.";
+    document
+        .operation(Operation::UpdateMetric, "Replace a metric's definition", description)
+        .id("id", "Id of a metric, such as delivery_rate")
+        .if_match()
+        .body::<MetricDefinition>()
+        .answer::<Defined>(200, "The metric as it is now");
+}
 
 /// Replaces a definition, of the version in `If-Match` if there is one. The metrics that use it follow.
 ///

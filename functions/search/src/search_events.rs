@@ -3,15 +3,17 @@
 use std::future::Future;
 
 use analytics_domain::{
+    access::Operation,
     account::AccountId,
-    search::{Query, RejectedSearch, Search},
+    search::{LARGEST_LIMIT, Query, RejectedSearch, Search},
     time,
 };
-use analytics_http::{ApiError, Reply, json};
+use analytics_http::{ApiError, Reply, json, openapi::Document};
 use analytics_runtime::Call;
 use analytics_warehouse::{EventWarehouse, FoundEvent, FoundPage, FoundRejected, WarehouseError};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::{Map, Value, value::RawValue};
 
 /// Where events are found.
 pub trait Events: Sync {
@@ -48,40 +50,52 @@ impl Events for EventWarehouse {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "FoundEvents")]
 struct Page<T> {
     events: Vec<T>,
+    /// For the next page; null if this is the last one.
     next_cursor: Option<String>,
+    /// How many events match, if `count=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
     total: Option<u64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "FoundEvent")]
 struct EventOut {
+    #[schemars(with = "String")]
     account_id: AccountId,
     event_id: String,
     event_type: String,
     event_name: String,
+    #[schemars(extend("format" = "date-time"))]
     timestamp: String,
+    #[schemars(extend("format" = "date-time"))]
     received_at: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     session_id: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     user_id: String,
+    #[schemars(with = "Map<String, Value>")]
     properties: Box<RawValue>,
     #[serde(skip_serializing_if = "ContextOut::is_empty")]
     context: ContextOut,
+    /// How far the sender's clock was behind ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     clock_skew_ms: Option<i64>,
+    /// `timestamp`, corrected by `clockSkewMs`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
     corrected_timestamp: Option<String>,
 }
 
 /// Who sent an event, as far as it is known.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "FoundContext")]
 struct ContextOut {
     #[serde(skip_serializing_if = "String::is_empty")]
     ip: String,
@@ -97,18 +111,106 @@ impl ContextOut {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "RejectedEvent")]
 struct RejectedOut {
+    /// Always `rejected`.
     status: &'static str,
+    #[schemars(with = "String")]
     account_id: AccountId,
+    #[schemars(extend("format" = "date-time"))]
     received_at: String,
+    /// Its place in the batch, from 0.
     index: u32,
+    /// Why it was refused.
     code: String,
+    /// JSON pointer (RFC 6901) into the event.
     pointer: String,
     detail: String,
     event_name: String,
+    /// The event as it came, perhaps cut.
     event: String,
+}
+
+/// What a page holds.
+#[derive(JsonSchema)]
+#[schemars(untagged, inline)]
+#[expect(dead_code, reason = "only its shape is used")]
+enum Found {
+    Accepted(EventOut),
+    Rejected(RejectedOut),
+}
+
+/// What can be searched for.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+#[expect(dead_code, reason = "only its shape is used: `analytics_domain::search` reads parameters, all errors at once")]
+struct Parameters {
+    /// Any of these types, separated by commas. A type with a comma goes in quotes.
+    event_type: Option<String>,
+    /// Any of these names, separated by commas. A name with a comma goes in quotes.
+    event_name: Option<String>,
+    /// The event of this id.
+    event_id: Option<String>,
+    /// Events of this session.
+    session_id: Option<String>,
+    /// Events of this user.
+    user_id: Option<String>,
+    /// Inclusive. A time as events have it.
+    #[schemars(extend("format" = "time"))]
+    from: Option<String>,
+    /// Exclusive.
+    #[schemars(extend("format" = "time"))]
+    to: Option<String>,
+    /// Conditions on properties, such as: tags = "vip" and not (price >= 10).
+    #[schemars(extend("format" = "filter"))]
+    filter: Option<String>,
+    /// Words that must all stand somewhere in the event's strings, in any script and case. Parts of words count; "in quotes" as
+    /// it stands.
+    q: Option<String>,
+    /// property.NAME=VALUE, text or number; property.NAME[gte]=VALUE with eq, ne, gt, gte, lt, lte, contains, exists. A NAME
+    /// with dots is a path; one with brackets goes in quotes.
+    #[schemars(schema_with = "property")]
+    property: (),
+    /// `rejected`: events that were refused, each with its reason.
+    status: Option<Status>,
+    /// With status=rejected: only events that were refused for this reason.
+    code: Option<String>,
+    /// Events of a page at most; it may have fewer. 50 by default.
+    #[schemars(range(min = 1, max = LARGEST_LIMIT))]
+    limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    #[schemars(extend("format" = "cursor"))]
+    cursor: Option<String>,
+    /// Whether to count all events that match.
+    count: Option<bool>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase", inline)]
+#[expect(dead_code, reason = "only its shape is used")]
+enum Status {
+    Accepted,
+    Rejected,
+}
+
+fn property(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "object", "additionalProperties": false, "patternProperties": {
+        r"^property\.[A-Za-z_][A-Za-z0-9_.]{0,30}(\[(eq|ne|gt|gte|lt|lte|contains)\])?$": {"type": "string"},
+        r"^property\.[A-Za-z_][A-Za-z0-9_.]{0,30}\[exists\]$": {"enum": ["true", "false"]},
+    }})
+}
+
+/// What the API's document says of it.
+pub fn describe(document: &mut Document) {
+    let description =
+        "All that is asked for must hold. The next page begins where this one ends, whatever comes meanwhile.";
+    document
+        .operation(Operation::SearchEvents, "Find events, newest first", description)
+        .query::<Parameters>()
+        .refusal(400, "The cursor is none that a search has given")
+        .answer::<Page<Found>>(200, "A page of events");
 }
 
 /// Finds events of the token's account.

@@ -1,10 +1,23 @@
 //! `GET /api/asyncapi.json`: the description of the live streams.
 
-use analytics_http::{ApiError, Reply, json_bytes};
+use analytics_domain::access::Operation;
+use analytics_http::{ApiError, Reply, json_bytes, openapi::Document};
 use http::{HeaderValue, StatusCode, header};
 use lambda_http::Request;
+use serde_json::{Map, Value};
 
 const DOCUMENT: &str = include_str!("asyncapi.json");
+
+/// What the API's document says of it.
+pub fn describe(document: &mut Document) {
+    document
+        .operation(
+            Operation::GetAsyncapi,
+            "Get the description of the live streams",
+            "The messages of the WebSocket, as AsyncAPI 3.0",
+        )
+        .answer::<Map<String, Value>>(200, "An AsyncAPI document");
+}
 
 /// Answers with the AsyncAPI document.
 ///

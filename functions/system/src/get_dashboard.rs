@@ -2,7 +2,8 @@
 
 use std::io::Write as _;
 
-use analytics_http::{ApiError, Incoming, Reply};
+use analytics_domain::access::Operation;
+use analytics_http::{ApiError, Incoming, Reply, openapi::Document};
 use analytics_platform::{
     config::{ConfigError, Lookup},
     gateway,
@@ -60,6 +61,20 @@ impl App {
             policy: HeaderValue::from_str(&policy).map_err(|_| invalid())?,
         })
     }
+}
+
+/// What the API's document says of the page and of its files.
+pub fn describe(document: &mut Document) {
+    document
+        .operation(Operation::GetDashboard, "Get the live dashboard", "A page for a browser")
+        .file(200, "A page", "text/html")
+        .empty(304, "The page is the one of If-None-Match");
+    document
+        .operation(Operation::GetDashboardFile, "Get a part of the live dashboard", "The name changes with the content")
+        .id("file", "A name that the page has")
+        .file(200, "A script", "text/javascript")
+        .file(200, "A style sheet", "text/css")
+        .file(200, "A picture", "image/svg+xml");
 }
 
 /// Answers with the page or one of its assets, compressed if the client takes that.

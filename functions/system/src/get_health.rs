@@ -6,8 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use analytics_domain::access::Operation;
 use analytics_dynamo::AnswerTable;
-use analytics_http::{ApiError, Reply, json_bytes};
+use analytics_http::{ApiError, Reply, json_bytes, openapi::Document};
 use analytics_messaging::Queue;
 use analytics_platform::{
     aws,
@@ -16,6 +17,7 @@ use analytics_platform::{
 use analytics_warehouse::EventWarehouse;
 use http::{HeaderValue, StatusCode, header};
 use lambda_http::Request;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Longer than this is down.
@@ -28,21 +30,21 @@ pub struct App {
     answers: AnswerTable,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Health {
     status: Status,
     version: &'static str,
     dependencies: BTreeMap<&'static str, Dependency>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Dependency {
     status: Status,
     latency_ms: f64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Status {
     Ok,
@@ -62,6 +64,18 @@ impl App {
             answers: AnswerTable::from_tables(&analytics_dynamo::client(&sdk), lookup)?,
         })
     }
+}
+
+/// What the API's document says of it.
+pub fn describe(document: &mut Document) {
+    document
+        .operation(
+            Operation::GetHealth,
+            "Get the state of the service",
+            "Asks each dependency, and says how long it took",
+        )
+        .answer::<Health>(200, "Everything answers")
+        .answer::<Health>(503, "Something does not answer");
 }
 
 /// Asks every dependency at once. 503 if one is down.

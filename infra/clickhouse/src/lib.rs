@@ -13,13 +13,14 @@ pub struct Migration {
 
 /// All migrations, in the order in which they apply.
 #[must_use]
-pub const fn all() -> [Migration; 5] {
+pub const fn all() -> [Migration; 6] {
     [
         Migration { name: "0001_events", sql: include_str!("../0001_events.sql") },
         Migration { name: "0002_rejected_events", sql: include_str!("../0002_rejected_events.sql") },
         Migration { name: "0003_rollups", sql: include_str!("../0003_rollups.sql") },
         Migration { name: "0004_changed_buckets", sql: include_str!("../0004_changed_buckets.sql") },
         Migration { name: "0005_filters", sql: include_str!("../0005_filters.sql") },
+        Migration { name: "0006_builds", sql: include_str!("../0006_builds.sql") },
     ]
 }
 

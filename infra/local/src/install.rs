@@ -34,15 +34,20 @@ pub fn install_python_tools(config: &Config) -> Result<()> {
             if version.trim() != "ok" {
                 bail!("Python 3.10 or newer is needed, python3 is {}", version.trim());
             }
-            let log = config.tools.join("log/python.log");
-            run::quietly(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder), &log)
-                .context("the module `venv` is needed: install `python3-venv`")?;
-            let requirements = config.root.join("infra/local/requirements.txt");
-            let mut pip = Command::new(folder.join("bin/pip"));
-            pip.args(["install", "--disable-pip-version-check", "--no-input", "-r"]).arg(requirements);
-            run::quietly(&mut pip, &log)
+            python_environment(config, &folder, "infra/local/requirements.txt")
         })
     })
+}
+
+/// Makes a folder a Python environment with what a file of the checkout requires.
+pub fn python_environment(config: &Config, folder: &Path, requirements: &str) -> Result<()> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let log = config.tools.join(format!("log/{name}.log"));
+    run::quietly(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder), &log)
+        .context("the module `venv` is needed: install `python3-venv`")?;
+    let mut pip = Command::new(folder.join("bin/pip"));
+    pip.args(["install", "--disable-pip-version-check", "--no-input", "-r"]).arg(config.root.join(requirements));
+    run::quietly(&mut pip, &log)
 }
 
 const PYTHON_VERSION: &str =
@@ -100,7 +105,7 @@ pub fn install_cargo_tool(config: &Config, name: &str, version: &str) -> Result<
 }
 
 /// Installs into a folder, unless it was done for the same contents before.
-fn once(folder: &Path, contents: &str, install: impl FnOnce() -> Result<()>) -> Result<()> {
+pub fn once(folder: &Path, contents: &str, install: impl FnOnce() -> Result<()>) -> Result<()> {
     once_at(&folder.with_extension("installed"), contents, install)
 }
 

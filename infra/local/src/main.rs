@@ -10,6 +10,7 @@ mod clickhouse;
 mod config;
 mod demo;
 mod deploy;
+mod document;
 mod emulator;
 mod environment;
 mod http;
@@ -51,6 +52,8 @@ stack package    arm64|x86_64: build the functions as they are deployed, into ta
 stack trace      ID: follow a request, by the x-request-id of its answer, through the functions' log
 stack env        print the settings of the running stack
 stack test       run every test against a fresh stack of their own
+stack unit       run the tests that need no stack
+stack e2e        [PART…]: run end-to-end tests whose names have a part, against a test stack that stays
 stack check      format, lints, docs, licences, dependencies, template";
 
 #[tokio::main(flavor = "current_thread")]
@@ -85,6 +88,7 @@ async fn run(arguments: &[String]) -> Result<ExitCode> {
         "package" if matches!(options, [arch] if ["arm64", "x86_64"].contains(&&**arch)) => {
             package::package(&config, &options[0])?;
         }
+        "e2e" => return suite::run_end_to_end(&config, options).await,
         _ if !options.is_empty() => bail!("{command} takes no options"),
         "web" => web::build(&config)?,
         "browser" => println!("{}", web::browser(&config)?.display()),
@@ -102,7 +106,8 @@ async fn run(arguments: &[String]) -> Result<ExitCode> {
             let file = config.env_file();
             print!("{}", std::fs::read_to_string(&file).context("the stack was never started: try `make up`")?);
         }
-        "test" => return suite::run_tests(&config).await,
+        "test" => return suite::run_all(&config).await,
+        "unit" => return suite::run_units(&config),
         "check" => return check::check(&config),
         other => bail!("no command {other}\n\n{USAGE}"),
     }

@@ -43,8 +43,8 @@ pub fn tests(config: &Config, variables: &[(&'static str, String)]) -> Result<Ve
     Ok(vec![units, browser])
 }
 
-/// As the lock file has them.
-fn install_packages(config: &Config, folder: &Path) -> Result<()> {
+/// Installs the packages of a folder, as its lock file has them.
+pub fn install_packages(config: &Config, folder: &Path) -> Result<()> {
     let lock = fs::read_to_string(folder.join("package-lock.json"))?;
     let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     once_at(&folder.join("node_modules/.installed"), &lock, || {

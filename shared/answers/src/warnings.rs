@@ -1,6 +1,7 @@
 //! What may surprise the reader of an answer.
 
 use analytics_domain::metric::{Answer as Numbers, Function, Input, Node, Operator, Reason, SeriesAnswer};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{compute::Settled, formulas::Formula};
@@ -9,8 +10,9 @@ use crate::{compute::Settled, formulas::Formula};
 const PERCENT: [&str; 4] = ["percentage", "percent", "pct", "%"];
 
 /// What may surprise in an answer, or of a metric that is defined.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Warning {
+    /// Stable name of what may surprise.
     pub code: &'static str,
     pub detail: String,
 }

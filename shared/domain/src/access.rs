@@ -67,6 +67,8 @@ pub enum Operation {
     GetAsyncapi,
     GetDashboard,
     GetDashboardFile,
+    /// What no other route is for.
+    RefuseRoute,
 }
 
 /// Who may call a route.
@@ -86,14 +88,19 @@ pub struct Route {
     /// Folder, package and binary of the function.
     pub function: &'static str,
     pub roles: Access,
+    /// Whether each use is noted, with who it was.
+    pub is_audited: bool,
 }
 
+/// The path of requests that no route is for, as the gateway names it.
+pub const ANY_OTHER: &str = "$default";
+
 /// Every route of the HTTP API.
-pub const ROUTES: [Route; 15] = {
+pub const ROUTES: [Route; 16] = {
     use Access::{Everyone, Roles};
     use Operation::{
         CreateMetric, DeleteMetric, GetAsyncapi, GetDashboard, GetDashboardFile, GetHealth, GetMetric, GetMetricData,
-        GetOpenapi, ListMetrics, QueryMetrics, SearchEvents, TrackEvent, TrackEvents, UpdateMetric,
+        GetOpenapi, ListMetrics, QueryMetrics, RefuseRoute, SearchEvents, TrackEvent, TrackEvents, UpdateMetric,
     };
     use Role::{Admin, Analyst, Ingest, Viewer};
     const SENDERS: Access = Roles(&[Ingest, Admin]);
@@ -104,10 +111,10 @@ pub const ROUTES: [Route; 15] = {
         route(TrackEvents, "POST", "/api/events/batch", "track-events", SENDERS),
         route(SearchEvents, "GET", "/api/events/search", "search-events", READERS),
         route(ListMetrics, "GET", "/api/metrics", "list-metrics", READERS),
-        route(CreateMetric, "POST", "/api/metrics", "create-metric", ANALYSTS),
+        audited(CreateMetric, "POST", "/api/metrics", "create-metric", ANALYSTS),
         route(GetMetric, "GET", "/api/metrics/{id}", "get-metric", READERS),
-        route(UpdateMetric, "PUT", "/api/metrics/{id}", "update-metric", ANALYSTS),
-        route(DeleteMetric, "DELETE", "/api/metrics/{id}", "delete-metric", ANALYSTS),
+        audited(UpdateMetric, "PUT", "/api/metrics/{id}", "update-metric", ANALYSTS),
+        audited(DeleteMetric, "DELETE", "/api/metrics/{id}", "delete-metric", ANALYSTS),
         route(GetMetricData, "GET", "/api/metrics/{id}/data", "get-metric-data", READERS),
         route(QueryMetrics, "POST", "/api/query", "query-metrics", READERS),
         route(GetHealth, "GET", "/health", "get-health", Everyone),
@@ -115,6 +122,7 @@ pub const ROUTES: [Route; 15] = {
         route(GetAsyncapi, "GET", "/api/asyncapi.json", "get-asyncapi", Everyone),
         route(GetDashboard, "GET", "/", "get-dashboard", Everyone),
         route(GetDashboardFile, "GET", "/assets/{file}", "get-dashboard", Everyone),
+        route(RefuseRoute, "ANY", ANY_OTHER, "refuse-route", Everyone),
     ]
 };
 
@@ -125,7 +133,32 @@ const fn route(
     function: &'static str,
     roles: Access,
 ) -> Route {
-    Route { operation, method, path, function, roles }
+    Route { operation, method, path, function, roles, is_audited: false }
+}
+
+const fn audited(
+    operation: Operation,
+    method: &'static str,
+    path: &'static str,
+    function: &'static str,
+    roles: Access,
+) -> Route {
+    Route { is_audited: true, ..route(operation, method, path, function, roles) }
+}
+
+impl Route {
+    /// Whether this is the path of a request, whatever its method is. A parameter stands for one segment.
+    #[must_use]
+    pub fn has_path(&self, path: &str) -> bool {
+        let (mut own, mut segments) = (self.path.split('/'), path.split('/'));
+        loop {
+            match (own.next(), segments.next()) {
+                (None, None) => return true,
+                (Some(own), Some(segment)) if own == segment || own.starts_with('{') && !segment.is_empty() => {}
+                _ => return false,
+            }
+        }
+    }
 }
 
 impl Operation {
@@ -134,6 +167,15 @@ impl Operation {
     pub const fn route(self) -> &'static Route {
         // ROUTES lists the operations in the order of their declaration; a test holds the two together.
         &ROUTES[self as usize]
+    }
+
+    /// Its name in the API's document: that of its function, if that serves no other operation.
+    #[must_use]
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::GetDashboardFile => "get-dashboard-file",
+            other => other.route().function,
+        }
     }
 }
 
@@ -147,6 +189,21 @@ mod tests {
             assert_eq!(route.operation.route().path, route.path);
             assert_eq!(route.operation.route().operation, route.operation);
         }
+    }
+
+    #[test]
+    fn a_path_belongs_to_its_routes_whatever_its_parameters_are() {
+        let methods = |path: &str| -> Vec<&str> {
+            ROUTES.iter().filter(|route| route.has_path(path)).map(|route| route.method).collect()
+        };
+        assert_eq!(methods("/api/metrics/ctr"), ["GET", "PUT", "DELETE"]);
+        assert_eq!(methods("/api/metrics/ctr/data"), ["GET"]);
+        assert_eq!(methods("/"), ["GET"]);
+        assert!(
+            ["/api/metrics/", "/api", "", "/api/metrics/a/b/data", "/health/"]
+                .iter()
+                .all(|path| methods(path).is_empty())
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod answers;
 mod connections;
+mod documents;
 mod feeds;
 mod metrics;
 mod seen;
@@ -21,8 +22,9 @@ use aws_types::SdkConfig;
 pub use answers::AnswerTable;
 pub use aws_sdk_dynamodb::Client as Tables;
 pub use connections::{Added, ConnectionTable};
+pub use documents::{Document, Documents, Kept};
 pub use feeds::FeedTable;
-pub use metrics::{Kept, MetricTable};
+pub use metrics::MetricTable;
 pub use seen::SeenTable;
 pub use watched::Watched;
 pub use work::{Left, Progress, QUIET, SLOTS, Work, WorkTable};

@@ -6,6 +6,7 @@
 use analytics_domain::{event::Rejection, search::ParameterError};
 use http::{HeaderValue, Response, StatusCode, header};
 use lambda_http::Body;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::Reply;
@@ -14,13 +15,14 @@ use crate::Reply;
 pub const LISTED_ERRORS: usize = 100;
 
 /// One bad field of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FieldError {
-    /// Place of the event in the batch, if the request was one.
+    /// Place of the event in the batch, from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index: Option<usize>,
+    /// Stable name of what is wrong.
     pub code: String,
-    /// JSON pointer into the body.
+    /// JSON pointer (RFC 6901) into the body.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
     /// Query parameter.
@@ -50,6 +52,27 @@ impl FieldError {
     }
 }
 
+/// What went wrong, in a form for programs and people (RFC 9457).
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Problem<'a> {
+    title: &'a str,
+    status: u16,
+    /// Stable name of what went wrong.
+    code: &'a str,
+    /// What is wrong, and how to put it right.
+    detail: &'a str,
+    /// Each bad field or parameter.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schemars(length(max = LISTED_ERRORS))]
+    errors: &'a [FieldError],
+    /// How many errors there are beyond those in `errors`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors_omitted: Option<usize>,
+    /// Names the request in the logs.
+    request_id: &'a str,
+}
+
 /// Why a request got no answer.
 #[derive(Debug)]
 pub struct ApiError {
@@ -58,6 +81,8 @@ pub struct ApiError {
     pub detail: String,
     pub errors: Vec<FieldError>,
     pub retry_after_seconds: Option<u32>,
+    /// The methods that a path takes.
+    pub allow: Option<Box<str>>,
     /// For the log only.
     pub cause: Option<String>,
 }
@@ -65,7 +90,15 @@ pub struct ApiError {
 impl ApiError {
     #[must_use]
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), errors: Vec::new(), retry_after_seconds: None, cause: None }
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after_seconds: None,
+            allow: None,
+            cause: None,
+        }
     }
 
     /// 400: the request cannot be read.
@@ -137,19 +170,6 @@ impl ApiError {
     /// As `application/problem+json` (RFC 9457).
     #[must_use]
     pub fn into_reply(self, request_id: &str) -> Reply {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Problem<'a> {
-            title: &'a str,
-            status: u16,
-            code: &'a str,
-            detail: &'a str,
-            #[serde(skip_serializing_if = "<[_]>::is_empty")]
-            errors: &'a [FieldError],
-            #[serde(skip_serializing_if = "Option::is_none")]
-            errors_omitted: Option<usize>,
-            request_id: &'a str,
-        }
         let (errors, omitted) = self.errors.split_at(self.errors.len().min(LISTED_ERRORS));
         let problem = Problem {
             title: self.status.canonical_reason().unwrap_or("Error"),
@@ -172,6 +192,9 @@ impl ApiError {
                 _ => "Bearer error=\"invalid_token\"",
             };
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if let Some(methods) = self.allow.and_then(|methods| HeaderValue::from_str(&methods).ok()) {
+            headers.insert(header::ALLOW, methods);
         }
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

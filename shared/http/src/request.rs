@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, net::IpAddr};
 
-use analytics_domain::{event::limits, search::ParameterError};
+use analytics_domain::event::limits;
 use http::{HeaderMap, header};
 use lambda_http::{Body, Request, RequestExt, request::RequestContext};
 
@@ -44,17 +44,6 @@ impl<'r> Incoming<'r> {
         let parameters = self.request.query_string_parameters_ref();
         let pairs = parameters.map(|parameters| parameters.iter());
         pairs.into_iter().flatten().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
-    }
-
-    /// That there are no query parameters, for routes that take none.
-    ///
-    /// # Errors
-    /// 422 naming them.
-    pub fn no_parameters(&self) -> Result<(), ApiError> {
-        let refused =
-            |(name, _)| ParameterError::new(name, "unknown_parameter", "this operation has no query parameters");
-        let errors: Vec<ParameterError> = self.query().into_iter().map(refused).collect();
-        if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid_parameters(errors)) }
     }
 
     /// A part of the path, such as an id.

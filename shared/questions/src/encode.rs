@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use analytics_answers::{Answer, Key, Point, Previous, Reason, Series, Source, Warning};
 use analytics_domain::{metric::Kind, time};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// An answer as it is sent.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "MetricData")]
 pub struct AnswerOut<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     metric_id: Option<&'a str>,
@@ -26,6 +28,7 @@ pub struct AnswerOut<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     compare: Option<ComparedOut>,
     /// Everything that was stored by then is in the answer.
+    #[schemars(extend("format" = "date-time"))]
     as_of: String,
     source: Source,
     /// That of all amounts, if it was asked for.
@@ -36,7 +39,8 @@ pub struct AnswerOut<'a> {
     warnings: &'a [Warning],
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Compared")]
 struct ComparedOut {
     with: &'static str,
     from: String,
@@ -44,8 +48,9 @@ struct ComparedOut {
 }
 
 /// The numbers of one key as they are sent.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Series")]
 pub struct SeriesOut<'a> {
     /// Values of the dimensions; null where events have none.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -60,27 +65,35 @@ pub struct SeriesOut<'a> {
     points: Vec<PointOut>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Total")]
 struct TotalOut {
     total: Option<f64>,
+    /// Why there is no total.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<Reason>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Previous")]
 struct PreviousOut {
     #[serde(flatten)]
     total: TotalOut,
+    /// 0.1 is ten percent more.
     change: Option<f64>,
     /// None where they are known.
     #[serde(skip_serializing_if = "Option::is_none")]
     points: Option<Vec<PointOut>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Point")]
 struct PointOut {
+    /// Start of the bucket.
+    #[schemars(extend("format" = "date-time"))]
     time: String,
     value: Option<f64>,
+    /// Why there is no value.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<Reason>,
 }

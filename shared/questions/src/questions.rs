@@ -189,8 +189,11 @@ fn split(body: &Map<String, Value>, problems: &mut Vec<Problem>) -> (QueryDraft,
 }
 
 fn query(query: &Map<String, Value>, beside: &[&str]) -> Result<Query, Vec<Problem>> {
+    let known = [&Definition::FIELDS[..], beside].concat();
+    let mut query = query.clone();
+    // What is null is absent.
+    query.retain(|name, value| !value.is_null() || !known.contains(&name.as_str()));
     if let Some(id) = query.get("metric") {
-        let known = [&Definition::FIELDS[..], beside].concat();
         let unknown: Vec<Problem> = query.keys().filter_map(|name| unknown_field(name, &known)).collect();
         if !unknown.is_empty() {
             return Err(unknown);
@@ -202,10 +205,42 @@ fn query(query: &Map<String, Value>, beside: &[&str]) -> Result<Query, Vec<Probl
         });
     }
     // A formula needs no name and no type of its own.
-    let mut definition = query.clone();
     let formula = query.get("formula").and_then(Value::as_str).unwrap_or_default();
     let name: String = formula.chars().take(limits::NAME_CHARS.min(100)).collect();
-    definition.entry("name").or_insert_with(|| Value::from(if name.is_empty() { "formula" } else { &name }));
-    definition.entry("type").or_insert_with(|| Value::from("gauge"));
-    Definition::from_json(&definition, beside).map(|definition| Query::Formula(Box::new(definition)))
+    query.entry("name").or_insert_with(|| Value::from(if name.is_empty() { "formula" } else { &name }));
+    query.entry("type").or_insert_with(|| Value::from("gauge"));
+    Definition::from_json(&query, beside).map(|definition| Query::Formula(Box::new(definition)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(body: &Value) -> Result<usize, Vec<(Option<String>, String)>> {
+        let body = body.as_object().expect("is an object");
+        let questions = Questions::from_json(body, &AccountId::stored("shop"), 1_795_512_600_000);
+        let problems = |error: ApiError| error.errors.into_iter().map(|error| (error.pointer, error.code)).collect();
+        questions.map(|questions| questions.ask.queries.len()).map_err(problems)
+    }
+
+    #[test]
+    fn what_is_null_is_absent() {
+        assert_eq!(
+            read(&json!({"formula": "sent", "type": null, "name": null, "metric": null, "period": null})),
+            Ok(1)
+        );
+        assert_eq!(read(&json!({"metric": "ctr", "formula": null, "unit": null})), Ok(1));
+        assert_eq!(
+            read(&json!({"queries": [{"formula": "sent", "type": null}, {"metric": "ctr", "name": null}]})),
+            Ok(2)
+        );
+        let unknown = read(&json!({"formula": "sent", "colour": null})).expect_err("refused");
+        assert_eq!(unknown, [(Some("/colour".to_owned()), "unknown_field".to_owned())]);
+        let none = read(&json!({"formula": null})).expect_err("refused");
+        assert_eq!(none, [(Some("/formula".to_owned()), "required".to_owned())]);
+        let both = read(&json!({"metric": "ctr", "formula": "sent"})).expect_err("refused");
+        assert_eq!(both, [(Some("/metric".to_owned()), "invalid_value".to_owned())]);
+    }
 }

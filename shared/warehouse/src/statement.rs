@@ -20,7 +20,7 @@ pub(crate) struct Statement {
     settings: Vec<(&'static str, &'static str)>,
 }
 
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Debug)]
 enum Parameter {
     Text(String),
     Name(String),
@@ -181,6 +181,33 @@ impl Statement {
             }
         });
         Ok(query)
+    }
+
+    /// The statement with its values in the places of their parameters, to be read by people.
+    #[cfg(test)]
+    pub(crate) fn filled_in(&self) -> String {
+        let text = |value: &String| format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"));
+        let list = |values: Vec<String>| format!("[{}]", values.join(", "));
+        let mut sql = self.sql.clone();
+        for (place, parameter) in self.parameters.iter().enumerate() {
+            let start = format!("{{p{place}:");
+            let value = match parameter {
+                Parameter::Text(value) => text(value),
+                Parameter::Name(value) => format!("`{value}`"),
+                Parameter::Texts(values) => list(values.iter().map(text).collect()),
+                Parameter::Integer(value) => value.to_string(),
+                Parameter::Integers(values) => list(values.iter().map(i64::to_string).collect()),
+                Parameter::Id(value) => value.to_string(),
+                Parameter::Ids(values) => list(values.iter().map(u64::to_string).collect()),
+                Parameter::Number(value) => value.to_string(),
+                other => format!("{other:?}"),
+            };
+            while let Some((before, rest)) = sql.split_once(&start) {
+                let (_, after) = rest.split_once('}').unwrap_or_default();
+                sql = format!("{before}{value}{after}");
+            }
+        }
+        sql
     }
 
     #[cfg(test)]

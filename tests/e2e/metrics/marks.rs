@@ -87,7 +87,7 @@ async fn events_of_ten_years_are_stored_and_marked_at_once() -> Result<()> {
     let timestamps: Vec<i64> = (0..121).map(|month| now_millis() - month * 30 * 86_400_000).collect();
     let mut function = pipeline::store_events(&stack, &stack.setting("CLICKHOUSE_URL"), &database).await?;
     store(&mut function, &sealed(&account, &timestamps)?).await?;
-    let months = "SELECT count(), uniqExact(toYYYYMM(timestamp)) > 115 FROM events";
+    let months = "SELECT count(), uniqExact(toYYYYMM(timestamp)) > 115 FROM events FINAL";
     assert_eq!(stack.clickhouse_in(&database, months, &[]).await?, "121\t1");
     let days = "SELECT uniqExact(bucket) FROM rollup_buckets WHERE grain = 86400";
     assert_eq!(stack.clickhouse_in(&database, days, &[]).await?, "121");

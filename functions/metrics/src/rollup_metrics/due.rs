@@ -119,6 +119,7 @@ fn starts(stale: &[Noted], wanted: Grain) -> impl Iterator<Item = i64> {
 #[cfg(test)]
 mod tests {
     use analytics_domain::account::AccountId;
+    use proptest::{collection::vec, prelude::*};
 
     use super::*;
 
@@ -187,5 +188,82 @@ mod tests {
         let stale = [noted(Grain::Hour, &[(old, NOON - 60_000, 0), (recent, NOON - 60_000, 0)])];
         let agenda = Agenda::new(&stale, NOON, PACE);
         assert_eq!(agenda.due, [(Grain::Hour, vec![recent]), (Grain::Hour, vec![old])]);
+    }
+
+    /// Buckets as the ledger has them.
+    #[derive(Debug, Default)]
+    struct Ledger(BTreeMap<(Grain, i64), Bucket>);
+
+    impl Ledger {
+        fn mark(&mut self, grain: Grain, start: i64, changed_at: i64) {
+            let bucket = self.0.entry((grain, start)).or_insert(Bucket { start, changed_at: 0, computed_at: 0 });
+            bucket.changed_at = bucket.changed_at.max(changed_at);
+        }
+
+        fn stale(&self) -> Vec<Noted> {
+            let mut stale: BTreeMap<Grain, Vec<Bucket>> = BTreeMap::new();
+            for ((grain, _), bucket) in self.0.iter().filter(|(_, bucket)| bucket.is_stale()) {
+                stale.entry(*grain).or_default().push(*bucket);
+            }
+            let account_id = AccountId::stored("a");
+            stale.into_iter().map(|(grain, buckets)| Noted { account_id: account_id.clone(), grain, buckets }).collect()
+        }
+
+        fn compute(&mut self, grain: Grain, start: i64, now: i64) {
+            let bucket = self.0.get_mut(&(grain, start)).expect("only what is noted is computed");
+            assert!(bucket.is_stale(), "{grain:?} {start} is computed, and has not changed");
+            assert!(start + grain.length() <= now, "{grain:?} {start} is computed before it ends");
+            bucket.computed_at = now;
+            for longer in grain.longer() {
+                self.mark(longer, longer.floor(start), now);
+            }
+        }
+
+        fn is_stale(&self, grain: Grain, within: (Grain, i64)) -> bool {
+            let (longer, from) = within;
+            let shorter = self.0.range((grain, from)..(grain, from + longer.length()));
+            shorter.into_iter().any(|(_, bucket)| bucket.is_stale())
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_bucket_is_computed_from_whole_ones_and_in_the_end_nothing_is_stale(
+            events in vec((0..6 * 1_440 * MINUTE, 0..3 * 60 * MINUTE), 1..30),
+        ) {
+            // When each happened, and when it had come: some come late.
+            let mut ledger = Ledger::default();
+            for (age, late) in events {
+                let (time, come) = (NOON - age, (NOON - age + late).min(NOON));
+                for grain in Grain::changed_by(time, come) {
+                    ledger.mark(*grain, grain.floor(time), come);
+                }
+            }
+            let (mut now, mut looks) = (NOON, 0);
+            loop {
+                looks += 1;
+                prop_assert!(looks < 500, "there is no end: {ledger:?}");
+                let agenda = Agenda::new(&ledger.stale(), now, PACE);
+                let kept = Kept::at(now);
+                for (grain, starts) in &agenda.due {
+                    for start in starts {
+                        if let Some(shorter) = kept.made_of(*grain, *start) {
+                            prop_assert!(!ledger.is_stale(shorter, (*grain, *start)), "{grain:?} {start} lacks a part");
+                        }
+                        ledger.compute(*grain, *start, now);
+                    }
+                }
+                match agenda.next {
+                    _ if !agenda.due.is_empty() => now += 1,
+                    Some(next) => {
+                        prop_assert!(next > now, "what is ready is due");
+                        now = next;
+                    }
+                    None => break,
+                }
+            }
+            let left = ledger.stale().into_iter().find(|noted| noted.grain != Grain::Tick);
+            prop_assert!(left.is_none(), "{left:?} is never computed");
+        }
     }
 }

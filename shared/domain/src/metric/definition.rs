@@ -1,5 +1,6 @@
 //! What a metric is: its definition as users write it, and what may not be one.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -19,7 +20,7 @@ pub const FILTERS: usize = 10;
 pub const METRICS: usize = 500;
 
 /// What a metric's number is, and so how it may be made and how empty buckets are filled.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// Adds up: counts and sums, added, subtracted, and multiplied by constants. An empty bucket is 0; the total is the sum of
@@ -38,15 +39,17 @@ impl Kind {
 }
 
 /// A metric as its account defines it.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Definition {
     pub name: String,
     #[serde(rename = "type")]
     pub kind: Kind,
+    /// Arithmetic over events, their properties and other metrics.
     pub formula: String,
     pub unit: String,
     /// How a property without a function in the formula is aggregated.
+    #[schemars(with = "String")]
     pub aggregation: Aggregation,
     /// Conditions that every event must meet.
     pub filters: Vec<String>,

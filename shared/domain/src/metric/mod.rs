@@ -23,14 +23,16 @@ mod token;
 
 pub use answer::{Answer, Cell, Compiled, Key, Point, SeriesAnswer, assemble, rank, with_others};
 pub use coverage::{Freshness, Grain, Kept, Piece, cover};
-pub use definition::{Aggregation, DIMENSIONS, Definition, Kind, METRICS, Problem, unknown_field};
+pub use definition::{
+    Aggregation, DESCRIPTION_CHARS, DIMENSIONS, Definition, FILTERS, Kind, METRICS, NAME_CHARS, Problem, unknown_field,
+};
 pub use filter::Filter;
 pub use graph::{Metric, Metrics, compile, dimension_sets};
 pub use input::{CURRENCY, Input, Measure, Of, Reason, Series, State};
 pub use meets::{Filtered, meets};
 pub use parser::{DEEPEST, OPERATORS, parse_filter, parse_formula};
-pub use path::{FIELDS, check_path, check_property, path_of, property_of};
-pub use query::{Order, QUERIES, Query, QueryDraft, Ranking, Window, read_filter};
+pub use path::{FIELDS, LONGEST as PATH_CHARS, check_path, check_property, path_of, property_of};
+pub use query::{CURRENCY_CHARS, MOST_GROUPS, Order, QUERIES, Query, QueryDraft, Ranking, Window, read_filter};
 pub use resolve::{MOST_TESTS, Meaningless, Resolved, ResolvedKind, Term, Vocabulary, check_kind, resolve};
 pub use syntax::{Function, InputNode, Node, Operator, SyntaxError};
 pub use token::LONGEST;

@@ -20,12 +20,12 @@ use crate::{
 
 /// Groups in an answer unless told otherwise, and at most.
 const GROUPS: usize = 10;
-const MOST_GROUPS: usize = 100;
+pub const MOST_GROUPS: usize = 100;
 /// Points of an answer: formulas times groups times buckets, those to compare with included. Of the 6 MB that a function's
 /// answer may have, each takes 90 bytes at most.
 const MOST_POINTS: usize = 50_000;
 /// Characters of a currency's name.
-const CURRENCY_CHARS: usize = 32;
+pub const CURRENCY_CHARS: usize = 32;
 
 /// Which groups come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

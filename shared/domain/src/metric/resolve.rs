@@ -1,6 +1,7 @@
 //! Names in formulas: which event or metric each means. Settled once, when a metric is saved, so that events of a new name
 //! never change what an old metric says.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -41,7 +42,7 @@ pub struct Vocabulary {
 }
 
 /// What one name turned out to be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Resolved {
     /// As written.
@@ -55,7 +56,7 @@ pub struct Resolved {
     pub property: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum ResolvedKind {
     Event,

@@ -79,11 +79,10 @@ struct SeriesRow<'a> {
     changed_at: i64,
 }
 
-/// A row without keys, under the mark of a build in place of a series.
 #[derive(Row, Serialize)]
 struct BuiltRow<'a> {
     account_id: &'a str,
-    series: u64,
+    since: i64,
     grain: u32,
     bucket: u32,
 }
@@ -278,8 +277,8 @@ impl EventWarehouse {
         starts: &[i64],
     ) -> Result<Vec<i64>, WarehouseError> {
         let mut statement = Statement::default();
-        statement.push("SELECT toInt64(toUnixTimestamp(bucket)) * 1000 FROM rollups WHERE account_id = ");
-        statement.text(account_id).push(" AND series = ").id(build_mark(since)).push(" AND grain = ");
+        statement.push("SELECT toInt64(toUnixTimestamp(bucket)) * 1000 FROM rollup_builds WHERE account_id = ");
+        statement.text(account_id).push(" AND since = ").time(since).push(" AND grain = ");
         statement.integer(grain.seconds().into());
         let there: BTreeSet<i64> = self.ask::<i64>(&statement).await?.into_iter().collect();
         Ok(starts.iter().copied().filter(|start| !there.contains(start)).collect())
@@ -295,10 +294,10 @@ impl EventWarehouse {
         since: i64,
         Span { grain, starts }: Span<'_>,
     ) -> Result<(), WarehouseError> {
-        let mut insert = self.insert::<BuiltRow>("rollups").await?;
+        let mut insert = self.insert::<BuiltRow>("rollup_builds").await?;
         for start in starts {
             let bucket = u32::try_from(start / 1_000).unwrap_or(0);
-            let row = BuiltRow { account_id, series: build_mark(since), grain: grain.seconds(), bucket };
+            let row = BuiltRow { account_id, since, grain: grain.seconds(), bucket };
             insert.write(&row).await.map_err(classify)?;
         }
         insert.end().await.map_err(classify)
@@ -358,9 +357,4 @@ impl<'a> ComputedRow<'a> {
         let bucket = u32::try_from(start / 1_000).unwrap_or(0);
         Self { account_id, grain: grain.seconds(), bucket, changed_at, computed_at }
     }
-}
-
-/// Where the progress of a build is noted among the series.
-const fn build_mark(since: i64) -> u64 {
-    since.unsigned_abs()
 }

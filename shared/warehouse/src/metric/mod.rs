@@ -8,6 +8,8 @@ mod read;
 mod rollup;
 mod select;
 mod shape;
+#[cfg(test)]
+mod snapshots;
 mod states;
 mod survey;
 

@@ -12,6 +12,7 @@ use analytics_domain::{
 };
 use clickhouse::Row;
 use futures_util::stream::{self, StreamExt as _};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
@@ -60,7 +61,7 @@ pub struct Tenant<'q> {
 }
 
 /// Where an answer came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Source {
     Rollups,

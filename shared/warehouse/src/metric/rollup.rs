@@ -264,7 +264,7 @@ fn scans<'e>(entries: &[&'e Entry]) -> Vec<(Vec<Placed<'e>>, &'e [Vec<String>])>
 }
 
 /// The states of events.
-fn compute(account_id: &AccountId, entries: &[&Entry], span: Span<'_>, version: i64) -> Statement {
+pub(super) fn compute(account_id: &AccountId, entries: &[&Entry], span: Span<'_>, version: i64) -> Statement {
     let mut statement = insert(account_id, span, version);
     stored(&mut statement, account_id, &ids_of(entries), span);
     for (measures, sets) in scans(entries) {
@@ -306,7 +306,13 @@ fn compute(account_id: &AccountId, entries: &[&Entry], span: Span<'_>, version: 
 }
 
 /// The states of shorter buckets, put together.
-fn put_together(account_id: &AccountId, entries: &[&Entry], shorter: Grain, span: Span<'_>, version: i64) -> Statement {
+pub(super) fn put_together(
+    account_id: &AccountId,
+    entries: &[&Entry],
+    shorter: Grain,
+    span: Span<'_>,
+    version: i64,
+) -> Statement {
     let mut statement = insert(account_id, span, version);
     stored(&mut statement, account_id, &ids_of(entries), span);
     let length = span.grain.length();
@@ -333,7 +339,7 @@ fn put_together(account_id: &AccountId, entries: &[&Entry], shorter: Grain, span
 }
 
 /// Replaces by nothing what is stored of series whose events have all gone.
-fn clear(account_id: &AccountId, ids: &[u64], span: Span<'_>, version: i64) -> Statement {
+pub(super) fn clear(account_id: &AccountId, ids: &[u64], span: Span<'_>, version: i64) -> Statement {
     let mut statement = insert(account_id, span, version);
     stored(&mut statement, account_id, ids, span);
     statement.push(") GROUP BY series, bucket");

@@ -1,0 +1,151 @@
+//! The shape of events for the API's document. What reads them is `analytics_domain::event`, which names all errors at once.
+#![expect(dead_code, reason = "only the shapes are used")]
+
+use std::borrow::Cow;
+
+use analytics_domain::{event::limits, time};
+use analytics_http::shape;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::Value;
+
+/// What has happened.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase", deny_unknown_fields, extend("dependentRequired" = {"eventId": ["timestamp"]}), transform = identified)]
+pub struct Event {
+    /// What happened, such as `message_sent`.
+    event_name: Name,
+    /// The kind of event; by default that of a known name, else `custom`.
+    event_type: Option<Name>,
+    /// Your id of the event. It needs a timestamp, unless it is a version 7 UUID.
+    event_id: Option<Id>,
+    /// When it happened. By default when it came.
+    timestamp: Option<Moment>,
+    /// What belongs together.
+    session_id: Option<Id>,
+    /// Who did it.
+    user_id: Option<Id>,
+    /// Anything that you want to filter and count by.
+    properties: Option<Properties>,
+    context: Option<EventContext>,
+    /// The sender's clock when the event was sent: it shows how wrong the clock is.
+    sent_at: Option<Moment>,
+    /// The account of the token. Any other is refused with `account_mismatch`.
+    account_id: Option<AccountId>,
+    /// Ignored: the service computes it, and an event that was found may be sent again.
+    received_at: Option<Computed>,
+    /// Ignored, as `receivedAt`.
+    clock_skew_ms: Option<Computed>,
+    /// Ignored, as `receivedAt`.
+    corrected_timestamp: Option<Computed>,
+}
+
+/// Who did it, when a server sends for its users. What is absent, null or empty is taken from the request.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase", deny_unknown_fields)]
+struct EventContext {
+    /// An IPv4 or IPv6 address.
+    #[schemars(extend("format" = "ip"))]
+    ip: Option<String>,
+    #[schemars(length(max = limits::USER_AGENT_CHARS), extend("pattern" = NO_CONTROL))]
+    user_agent: Option<String>,
+    /// A language tag (BCP 47), such as `zh-CN`.
+    #[schemars(length(max = limits::LOCALE_CHARS), extend("pattern" = "^([A-Za-z]{1,8}([-_][A-Za-z0-9]{1,8}){0,2})?$"))]
+    locale: Option<String>,
+}
+
+/// Events, as a list or within an object.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub enum Batch {
+    List(#[schemars(length(min = 1, max = limits::BATCH_EVENTS))] Vec<Event>),
+    Object(Events),
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase", deny_unknown_fields, inline)]
+pub struct Events {
+    #[schemars(length(min = 1, max = limits::BATCH_EVENTS))]
+    events: Vec<Event>,
+    /// The sender's clock when the batch was sent, for all events without `sentAt` of their own.
+    sent_at: Option<Moment>,
+}
+
+/// No control characters.
+const NO_CONTROL: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
+/// The same, and something to see.
+const VISIBLE: &str =
+    r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f\ufffd][^\u0000-\u001f\u007f-\u009f]*$";
+
+shape!(Name, json_schema!({"type": "string", "minLength": 1, "maxLength": limits::NAME_CHARS, "pattern": VISIBLE}));
+shape!(
+    /// A text, or an integer of 64 bits, which stands for its decimal text.
+    Id,
+    json_schema!({"type": ["string", "integer"], "minLength": 1, "maxLength": limits::NAME_CHARS, "pattern": VISIBLE,
+        "minimum": i64::MIN, "maximum": u64::MAX})
+);
+shape!(AccountId, json_schema!({"type": "string", "format": "account-id"}));
+shape!(Computed, json_schema!({}));
+shape!(
+    Moment,
+    json_schema!({"oneOf": [
+        {"type": "string", "format": "time", "description": format!("Must be {}", time::FORMATS)},
+        {"type": "integer", "format": "epoch-ms", "minimum": 100_000_000_000_i64},
+    ]})
+);
+/// An id without a time is refused: here both are absent where they are null elsewhere.
+fn identified(event: &mut Schema) {
+    for name in ["eventId", "timestamp"] {
+        let field = event.pointer_mut(&format!("/properties/{name}")).expect("is a field");
+        if let Some(Value::Array(kinds)) = field.get_mut("type") {
+            kinds.retain(|kind| kind != "null");
+        }
+        if let Some(Value::Array(kinds)) = field.get_mut("anyOf") {
+            kinds.retain(|kind| kind["type"] != "null");
+        }
+    }
+}
+
+/// Names and values.
+pub struct Properties;
+
+impl JsonSchema for Properties {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Properties".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let description = format!(
+            "At most {} names, those of nested objects included, and {} levels deep",
+            limits::PROPERTIES,
+            limits::DEPTH
+        );
+        json_schema!({"type": "object", "maxProperties": limits::PROPERTIES, "propertyNames": property_name(),
+            "additionalProperties": generator.subschema_for::<PropertyValue>(), "description": description})
+    }
+}
+
+/// A text, a number, a flag, nothing, or a list or an object of such.
+pub struct PropertyValue;
+
+impl JsonSchema for PropertyValue {
+    fn schema_name() -> Cow<'static, str> {
+        "PropertyValue".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let value = generator.subschema_for::<Self>();
+        json_schema!({"anyOf": [
+            {"type": ["string", "number", "boolean", "null"]},
+            {"type": "array", "items": value},
+            {"type": "object", "propertyNames": property_name(), "additionalProperties": value},
+        ]})
+    }
+}
+
+fn property_name() -> Schema {
+    json_schema!({"minLength": 1, "maxLength": limits::NAME_CHARS})
+}

@@ -1,0 +1,246 @@
+//! The shapes of what is asked and defined, for the API's document. What reads them is `analytics_domain::metric`, which names all
+//! errors at once.
+#![expect(dead_code, reason = "only the shapes are used")]
+
+use analytics_answers::Warning;
+use analytics_domain::metric::{
+    CURRENCY_CHARS, DESCRIPTION_CHARS, DIMENSIONS, FIELDS, FILTERS, Kind, LONGEST, MOST_GROUPS, NAME_CHARS, PATH_CHARS,
+    QUERIES, Resolved,
+    buckets::{INTERVALS, PERIODS},
+};
+use analytics_http::shape;
+use schemars::{JsonSchema, Schema, json_schema};
+
+/// The definition of a metric.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MetricDefinition {
+    #[schemars(length(min = 1, max = NAME_CHARS), extend("pattern" = VISIBLE))]
+    name: String,
+    #[schemars(rename = "type")]
+    kind: Kind,
+    formula: FormulaText,
+    #[schemars(length(max = NAME_CHARS), extend("pattern" = NO_CONTROL))]
+    unit: Option<String>,
+    aggregation: Option<Aggregation>,
+    filters: Option<Filters>,
+    dimensions: Option<Dimensions>,
+    #[schemars(length(max = DESCRIPTION_CHARS), extend("pattern" = NO_CONTROL))]
+    description: Option<String>,
+    /// The id that a new metric gets; by default one that is made of its name.
+    #[schemars(extend("format" = "metric-id"))]
+    metric_id: Option<String>,
+    /// The account of the token.
+    #[schemars(extend("format" = "account-id"))]
+    account_id: Option<String>,
+    /// As it is, when a metric is replaced.
+    #[schemars(extend("format" = "created-at"))]
+    created_at: Option<String>,
+    /// Ignored: the service computes it.
+    updated_at: Option<String>,
+    /// Ignored, as `updatedAt`.
+    version: Option<u64>,
+    /// Ignored, as `updatedAt`.
+    built_in: Option<bool>,
+    /// Ignored, as `updatedAt`.
+    resolved: Option<Vec<Resolved>>,
+    /// Ignored, as `updatedAt`.
+    warnings: Option<Vec<Warning>>,
+}
+
+/// One question: a formula with what else makes a definition, or a metric by its id.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum One {
+    Formula(Formula),
+    Metric(ById),
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase", deny_unknown_fields, inline)]
+struct Formula {
+    formula: FormulaText,
+    #[schemars(length(min = 1, max = NAME_CHARS), extend("pattern" = VISIBLE))]
+    name: Option<String>,
+    /// gauge by default.
+    #[schemars(rename = "type")]
+    kind: Option<Kind>,
+    #[schemars(length(max = NAME_CHARS), extend("pattern" = NO_CONTROL))]
+    unit: Option<String>,
+    aggregation: Option<Aggregation>,
+    filters: Option<Filters>,
+    dimensions: Option<Dimensions>,
+    #[schemars(length(max = DESCRIPTION_CHARS), extend("pattern" = NO_CONTROL))]
+    description: Option<String>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, inline)]
+struct ById {
+    /// Id of a metric.
+    #[schemars(extend("format" = "metric"))]
+    metric: String,
+}
+
+/// Questions over the same time, split and filtered in the same way.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub enum MetricQuery {
+    Formula(FormulaQuery),
+    Metric(ByIdQuery),
+    Several(Several),
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, inline)]
+pub struct FormulaQuery {
+    #[schemars(flatten)]
+    formula: Formula,
+    #[schemars(flatten)]
+    window: BodyWindow,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, inline)]
+pub struct ByIdQuery {
+    #[schemars(flatten)]
+    metric: ById,
+    #[schemars(flatten)]
+    window: BodyWindow,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, inline)]
+pub struct Several {
+    #[schemars(length(min = 1, max = QUERIES))]
+    queries: Vec<One>,
+    #[schemars(flatten)]
+    window: BodyWindow,
+}
+
+/// The window of a question in a body.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase", inline)]
+struct BodyWindow {
+    /// The account of the token.
+    #[schemars(extend("format" = "account-id"))]
+    account_id: Option<String>,
+    group_by: Option<GroupBy>,
+    #[schemars(flatten)]
+    window: Window,
+}
+
+/// What `GET /api/metrics/{id}/data` can be asked.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+pub struct Parameters {
+    #[schemars(flatten)]
+    window: Window,
+    group_by: Option<GroupList>,
+    /// How the answer is written: `json` by default.
+    format: Option<Format>,
+}
+
+/// The parts of a question that bodies and parameters share.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase", inline)]
+struct Window {
+    /// Inclusive: a time, or a day of the time zone (2026-11-24). By default a week before `to`.
+    #[schemars(extend("format" = "day-or-time"))]
+    from: Option<String>,
+    /// Exclusive. By default now.
+    #[schemars(extend("format" = "day-or-time"))]
+    to: Option<String>,
+    period: Option<Period>,
+    interval: Option<Interval>,
+    /// IANA name: days, weeks and months are its own. UTC by default.
+    #[schemars(extend("format" = "time-zone"))]
+    timezone: Option<String>,
+    /// Conditions: campaignId = "spring" and (amount >= 5 or not test) and country in ("DE", "FR") and name contains "sale" and
+    /// groupId exists.
+    #[schemars(extend("format" = "filter"))]
+    filter: Option<String>,
+    /// A second range, to compare with.
+    compare: Option<Compare>,
+    /// Groups that are shown by themselves; the others are put together. 10 by default.
+    #[schemars(range(min = 1, max = MOST_GROUPS))]
+    limit: Option<u32>,
+    /// `-total`: the largest first, which is the default.
+    #[schemars(extend("enum" = ["-total", "total", "key"]))]
+    order_by: Option<String>,
+    /// The currency that amounts are taken in, such as USD. By default the only one there is: amounts of several are not added.
+    #[schemars(length(max = CURRENCY_CHARS), extend("pattern" = NO_CONTROL))]
+    currency: Option<String>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case", inline)]
+enum Compare {
+    PreviousPeriod,
+    PreviousYear,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase", inline)]
+enum Format {
+    Json,
+    Csv,
+}
+
+/// No control characters but line breaks.
+const NO_CONTROL: &str = r"^[^\u0000-\u0009\u000b-\u001f\u007f-\u009f]*$";
+/// The same, and something to see.
+const VISIBLE: &str = r"^[^\u0000-\u0009\u000b-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u0009\u000b-\u001f\u007f-\u009f]*$";
+
+shape!(FormulaText, {
+    json_schema!({"type": "string", "minLength": 1, "maxLength": LONGEST, "format": "formula",
+        "description": "Arithmetic over counts of events (sent / delivered), sum(name.property), avg, min, max, unique, first, \
+            last, p1 to p99, each with a filter in braces, and over other metrics by their ids"})
+});
+
+shape!(Aggregation, {
+    json_schema!({"type": "string", "pattern": "^(sum|avg|min|max|unique|count|first|last|p[1-9][0-9]?)$",
+        "description": "How a bare name.property in the formula is aggregated: sum, avg, min, max, unique, count, first, last, or \
+            p1 to p99"})
+});
+
+shape!(Filters, {
+    json_schema!({"type": "array", "maxItems": FILTERS, "items": {"type": "string", "format": "filter"},
+        "description": "Conditions that every event must meet"})
+});
+
+shape!(Dimensions, {
+    json_schema!({"type": "array", "maxItems": DIMENSIONS, "uniqueItems": true, "items": path(),
+        "description": "Properties that it is often split by"})
+});
+
+shape!(GroupBy, {
+    json_schema!({"anyOf": [
+        {"type": "array", "maxItems": DIMENSIONS, "items": path()},
+        {"type": "string", "format": "path-list"},
+    ], "description": groups()})
+});
+
+shape!(GroupList, {
+    json_schema!({"type": "string", "format": "path-list", "description": format!("{}, separated by commas", groups())})
+});
+
+fn groups() -> String {
+    format!("Up to {DIMENSIONS} properties; of the event's own fields {}", FIELDS.join(", "))
+}
+
+fn path() -> Schema {
+    json_schema!({"type": "string", "minLength": 1, "maxLength": PATH_CHARS, "format": "path"})
+}
+
+shape!(
+    Period,
+    json_schema!({"type": "string", "pattern": "^([1-9][0-9]{0,2}(m|h|d|w|mo|y)|today|yesterday|[wmqy]td)$",
+        "description": format!("In place of from and to: {PERIODS}")})
+);
+
+shape!(Interval, {
+    let names: Vec<&str> = INTERVALS.split(", ").chain(["none"]).collect();
+    json_schema!({"type": "string", "enum": names,
+        "description": "How long a bucket is; none for totals only. auto by default"})
+});

@@ -1,0 +1,57 @@
+//! Whatever no other route is for: 405 if the path is one of another method, else 404.
+
+use analytics_domain::access::{ANY_OTHER, ROUTES};
+use analytics_http::{ApiError, Reply};
+use http::StatusCode;
+use lambda_http::{Request, RequestExt};
+
+/// Below this, two paths have little in common but some letters.
+const ALIKE: f64 = 0.9;
+
+/// Refuses a request, and says which one would be right.
+///
+/// # Errors
+/// Always, but for a path that is asked in the wrong way: that answer names the methods of the path in `Allow`.
+pub async fn handle(_: &(), request: Request) -> Result<Reply, ApiError> {
+    let (method, path) = (request.method().as_str(), request.raw_http_path());
+    let methods: Vec<&str> = ROUTES.iter().filter(|route| route.has_path(path)).map(|route| route.method).collect();
+    if methods.is_empty() {
+        let paths = ROUTES.iter().map(|route| route.path).filter(|path| *path != ANY_OTHER);
+        let likeness = |known: &'static str| (strsim::jaro_winkler(path, known), known);
+        let nearest = paths.map(likeness).max_by(|one, other| one.0.total_cmp(&other.0));
+        let meant = match nearest.filter(|(likeness, _)| *likeness > ALIKE) {
+            Some((_, nearest)) => format!(": did you mean {nearest}?"),
+            None => "; GET /api/openapi.json lists the paths".to_owned(),
+        };
+        let detail = format!("there is nothing at this path{meant}");
+        return Err(ApiError::new(StatusCode::NOT_FOUND, "unknown_route", detail));
+    }
+    let methods = methods.join(", ");
+    let detail = format!("this path does not take {method}: it takes {methods}");
+    let refusal = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
+    Err(ApiError { allow: Some(methods.into()), ..refusal })
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header;
+
+    use super::*;
+
+    async fn refused(method: &str, path: &str) -> ApiError {
+        let request = http::Request::builder().method(method).uri(path).body(lambda_http::Body::Empty).expect("is one");
+        handle(&(), request.with_raw_http_path(path)).await.expect_err("is refused")
+    }
+
+    #[tokio::test]
+    async fn a_path_of_other_methods_is_told_from_one_that_is_not_there() {
+        let refused_method = refused("PATCH", "/api/metrics/ctr").await;
+        assert_eq!((refused_method.status.as_u16(), refused_method.code), (405, "method_not_allowed"));
+        let reply = refused_method.into_reply("r");
+        assert_eq!(reply.headers()[header::ALLOW], "GET, PUT, DELETE");
+        let typing_error = refused("POST", "/api/event").await;
+        assert_eq!((typing_error.status.as_u16(), typing_error.code), (404, "unknown_route"));
+        assert!(typing_error.detail.contains("did you mean /api/events?"), "{}", typing_error.detail);
+        assert!(refused("GET", "/wp-login.php").await.detail.contains("/api/openapi.json"));
+    }
+}
