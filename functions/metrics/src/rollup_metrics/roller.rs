@@ -45,6 +45,11 @@ impl<'a> Rollups<'a> {
         Self { app, owner, progress: RefCell::new(progress), mutations_at: Cell::new(0) }
     }
 
+    /// Whether the last call that has looked for everything was of a version that keeps other series, or of none.
+    pub(crate) fn is_of_another_generation(&self) -> bool {
+        sweep::is_new(&self.progress.borrow())
+    }
+
     pub(crate) async fn look_for_everything(&self) -> Result<(), RollupError> {
         self.mutations_at.set((self.app.now)());
         sweep::take_in_mutations(self.app).await?;

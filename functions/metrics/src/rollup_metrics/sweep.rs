@@ -24,10 +24,15 @@ fn generation() -> i64 {
     i64::try_from(id >> 1).unwrap_or(0)
 }
 
+/// Whether all series are to be looked at: they were never, or are of another kind.
+pub(crate) fn is_new(progress: &Progress) -> bool {
+    progress.generation != generation()
+}
+
 /// Looks for all accounts, if that is due; `everything` if a person asks for it.
 pub(crate) async fn sweep(app: &App, progress: &mut Progress, everything: bool) -> Result<(), RollupError> {
     let now = (app.now)();
-    let is_new = progress.generation != generation();
+    let is_new = is_new(progress);
     if !everything && !is_new && now - progress.swept_at < SWEEP_EVERY {
         return Ok(());
     }
