@@ -3,7 +3,9 @@
 use std::{fmt::Write as _, fs, io, path::Path};
 
 fn main() -> io::Result<()> {
-    let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/web/dist");
+    let said = |name: &str| std::env::var_os(name).ok_or_else(|| io::Error::other("cargo says where"));
+    // As it is now, not as it was compiled in: checkouts may share a target folder.
+    let dist = Path::new(&said("CARGO_MANIFEST_DIR")?).join("../../infra/web/dist");
     println!("cargo::rerun-if-changed={}", dist.display());
     if !dist.join("index.html").exists() {
         println!("cargo::error=the dashboard is not built yet: run `make web`");
@@ -33,6 +35,5 @@ fn main() -> io::Result<()> {
         );
     }
     code.push_str("];\n");
-    let out = std::env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo says where"))?;
-    fs::write(Path::new(&out).join("assets.rs"), code)
+    fs::write(Path::new(&said("OUT_DIR")?).join("assets.rs"), code)
 }

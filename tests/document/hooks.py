@@ -4,12 +4,15 @@ Schemathesis makes everything else from the document alone."""
 
 import datetime
 import os
+import re
 import uuid
 
 import schemathesis
 from hypothesis import strategies as st
 
 ACCOUNT = os.environ["ACCOUNT"]
+ROLE = os.environ.get("ROLE")
+PROPERTY = re.compile(r"^property\.[\w.$]+(\[(eq|ne|gt|gte|lt|lte|contains|exists)\])?$")
 ZONES = ["UTC", "Asia/Shanghai", "Europe/Moscow", "Asia/Kolkata", "America/New_York"]
 NOW = datetime.datetime.now(datetime.timezone.utc)
 
@@ -61,11 +64,17 @@ formulas = st.recursive(
     max_leaves=4,
 )
 for name, strategy in {
-    "time": st.one_of(moments.map(rfc3339), moments.map(lambda moment: str(int(moment.timestamp() * 1_000)))),
+    "moment": st.one_of(moments.map(rfc3339), moments.map(lambda moment: str(int(moment.timestamp() * 1_000)))),
     "day-or-time": st.one_of(moments.map(rfc3339), moments.map(lambda moment: moment.strftime("%Y-%m-%d"))),
     "ip": st.one_of(st.ip_addresses().map(str), st.just("")),
     "account-id": st.just(ACCOUNT),
-    "metric": st.sampled_from(["delivery_rate", "ctr", "messages_sent"]),
+    "metric": st.sampled_from(["delivery_rate", "ctr", *os.environ["METRICS"].split(",")]),
+    "asset": st.sampled_from(os.environ["ASSETS"].split(",")),
+    "property-value": st.sampled_from(["true", "false"]),
+    "period": st.one_of(
+        st.sampled_from(["today", "yesterday", "wtd", "mtd", "qtd", "ytd"]),
+        st.builds("{}{}".format, st.integers(1, 30), st.sampled_from(["h", "d", "w"])),
+    ),
     "metric-id": st.from_regex(r"\A[a-z_][a-z0-9_.-]{0,20}\Z"),
     "formula": formulas,
     "filter": filters,
@@ -84,7 +93,11 @@ def ordered(parts):
     if parts.get("period"):
         parts.pop("from", None)
         parts.pop("to", None)
-    parts.pop("to", None)
+    for name in ["from", "to"]:
+        if isinstance(parts.get(name), (int, float)):
+            parts[name] = int(earlier(parts[name] % 40_000).timestamp() * 1_000)
+    if parts.get("from") is not None:
+        parts.pop("to", None)
     # Now and then one is made up in spite of the format.
     if "timezone" in parts and parts["timezone"] not in ZONES:
         parts["timezone"] = ZONES[0]
@@ -98,9 +111,11 @@ def timely(event):
     for name in ["timestamp", "sentAt"]:
         if isinstance(event.get(name), (int, float)):
             event[name] = int(earlier(event[name] % 40_000).timestamp() * 1_000)
-    if event.get("eventId") is not None:
-        event.setdefault("timestamp", rfc3339(earlier(1)))
+    if event.get("eventId") is not None and event.get("timestamp") is None:
+        event["timestamp"] = rfc3339(earlier(1))
     # To JSON Schema, 7.0 is an integer.
+    if "accountId" in event:
+        event["accountId"] = ACCOUNT
     for name in ["eventId", "sessionId", "userId"]:
         if isinstance(event.get(name), float):
             event[name] = int(event[name])
@@ -109,10 +124,14 @@ def timely(event):
 def plausible(query):
     ordered(query)
     # Only rejected events have a code, and they are found by few things.
-    query.pop("code", None)
     if query.get("status") == "rejected":
-        for name in [name for name in query if name not in ("status", "eventName", "from", "limit", "count")]:
+        for name in [name for name in query if name not in ("status", "code", "eventName", "from", "limit", "count")]:
             query.pop(name)
+    else:
+        query.pop("code", None)
+    # Names and operators of properties are words of a parameter's name.
+    for name in [name for name in query if name.startswith("property.") and not PROPERTY.match(name)]:
+        query["property.a[contains]"] = query.pop(name)
 
 
 @schemathesis.hook
@@ -134,3 +153,23 @@ def before_call(context, case, kwargs):
     for event in events if isinstance(events, list) else []:
         if isinstance(event, dict):
             timely(event)
+
+
+@schemathesis.check
+def status_is_listed(ctx, response, case):
+    """`default` stands for what goes wrong on our side."""
+    if case.method.upper() == case.operation.method.upper():
+        listed = case.operation.definition.raw["responses"]
+        assert str(response.status_code) in listed, f"{response.status_code} is not listed"
+
+
+@schemathesis.check
+def caller_is_judged_by_role(ctx, response, case):
+    roles = case.operation.definition.raw.get("x-roles")
+    if case.method.upper() != case.operation.method.upper():
+        return
+    if roles is None or ROLE in roles:
+        assert response.status_code not in (401, 403), f"{ROLE} may do this"
+    else:
+        expected = 401 if ROLE is None else 403
+        assert response.status_code == expected, f"{ROLE} may not do this"

@@ -80,7 +80,9 @@ fn packages_of_functions_are_known_by_nobody_but_the_document_of_all() {
     for (name, dependencies) in functions.iter().chain(&packages("shared")) {
         let strange: Vec<&String> = dependencies.iter().filter(|known| functions.contains_key(*known)).collect();
         // get-openapi is in `system`: it puts together what each package says of its functions.
-        assert!(strange.is_empty() || name == "system", "{name} must not know {strange:?}");
+        let described = ["ingest", "metrics", "search"];
+        let is_described = name == "system" && strange.iter().all(|known| described.contains(&known.as_str()));
+        assert!(strange.is_empty() || is_described, "{name} must not know {strange:?}");
     }
 }
 

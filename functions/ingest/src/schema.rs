@@ -6,23 +6,22 @@ use std::borrow::Cow;
 use analytics_domain::{event::limits, time};
 use analytics_http::shape;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde_json::Value;
 
 /// What has happened.
 #[derive(JsonSchema)]
-#[schemars(rename_all = "camelCase", deny_unknown_fields, extend("dependentRequired" = {"eventId": ["timestamp"]}), transform = identified)]
+#[schemars(rename_all = "camelCase", deny_unknown_fields, extend("description" = about()))]
 pub struct Event {
     /// What happened, such as `message_sent`.
     event_name: Name,
     /// The kind of event; by default that of a known name, else `custom`.
     event_type: Option<Name>,
-    /// Your id of the event. It needs a timestamp, unless it is a version 7 UUID.
+    /// Your id of the event. It needs a timestamp, unless it is a version 7 UUID. An integer of 64 bits stands for its text.
     event_id: Option<Id>,
     /// When it happened. By default when it came.
     timestamp: Option<Moment>,
-    /// What belongs together.
+    /// What belongs together. An integer of 64 bits stands for its text.
     session_id: Option<Id>,
-    /// Who did it.
+    /// Who did it. An integer of 64 bits stands for its text.
     user_id: Option<Id>,
     /// Anything that you want to filter and count by.
     properties: Option<Properties>,
@@ -49,7 +48,7 @@ struct EventContext {
     #[schemars(length(max = limits::USER_AGENT_CHARS), extend("pattern" = NO_CONTROL))]
     user_agent: Option<String>,
     /// A language tag (BCP 47), such as `zh-CN`.
-    #[schemars(length(max = limits::LOCALE_CHARS), extend("pattern" = "^([A-Za-z]{1,8}([-_][A-Za-z0-9]{1,8}){0,2})?$"))]
+    #[schemars(length(max = limits::LOCALE_CHARS), extend("pattern" = "^([A-Za-z]{1,8}([-_][A-Za-z0-9]{1,8})*)?$"))]
     locale: Option<String>,
 }
 
@@ -78,31 +77,25 @@ const VISIBLE: &str =
 
 shape!(Name, json_schema!({"type": "string", "minLength": 1, "maxLength": limits::NAME_CHARS, "pattern": VISIBLE}));
 shape!(
-    /// A text, or an integer of 64 bits, which stands for its decimal text.
     Id,
     json_schema!({"type": ["string", "integer"], "minLength": 1, "maxLength": limits::NAME_CHARS, "pattern": VISIBLE,
         "minimum": i64::MIN, "maximum": u64::MAX})
 );
-shape!(AccountId, json_schema!({"type": "string", "format": "account-id"}));
+shape!(AccountId, json_schema!({"type": ["string", "integer"], "format": "account-id"}));
 shape!(Computed, json_schema!({}));
 shape!(
     Moment,
     json_schema!({"oneOf": [
-        {"type": "string", "format": "time", "description": format!("Must be {}", time::FORMATS)},
+        {"type": "string", "format": "moment", "description": format!("Must be {}", time::FORMATS)},
         {"type": "integer", "format": "epoch-ms", "minimum": 100_000_000_000_i64},
     ]})
 );
-/// An id without a time is refused: here both are absent where they are null elsewhere.
-fn identified(event: &mut Schema) {
-    for name in ["eventId", "timestamp"] {
-        let field = event.pointer_mut(&format!("/properties/{name}")).expect("is a field");
-        if let Some(Value::Array(kinds)) = field.get_mut("type") {
-            kinds.retain(|kind| kind != "null");
-        }
-        if let Some(Value::Array(kinds)) = field.get_mut("anyOf") {
-            kinds.retain(|kind| kind["type"] != "null");
-        }
-    }
+/// What the document says of an event.
+fn about() -> String {
+    format!(
+        "What has happened: at most {} bytes. The same account, eventName, timestamp and eventId are the same event.",
+        limits::EVENT_BYTES
+    )
 }
 
 /// Names and values.

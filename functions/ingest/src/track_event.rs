@@ -28,7 +28,8 @@ pub fn describe(document: &mut Document) {
                        eventName, timestamp and eventId are the same event: sending it again changes nothing.";
     accept::describe(&mut document.operation(Operation::TrackEvent, summary, description))
         .body::<Event>()
-        .answer::<Accepted>(202, "The event is safe");
+        .answer::<Accepted>(202, "The event is safe")
+        .sends(202, "Idempotency-Replayed", "true, if this is the answer of an earlier request with the same key");
 }
 
 /// Takes one event.

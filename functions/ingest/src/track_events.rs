@@ -61,8 +61,8 @@ pub fn describe(document: &mut Document) {
     accept::describe(&mut document.operation(Operation::TrackEvents, "Send a batch of events", &description))
         .body::<Batch>()
         .or_body("application/x-ndjson", "An event a line")
-        .refusal(415, "The body is of a kind that cannot be read")
-        .answer::<Verdict>(202, "The accepted events are safe; `errors` names every other one");
+        .answer::<Verdict>(202, "The accepted events are safe; `errors` names every other one")
+        .sends(202, "Idempotency-Replayed", "true, if this is the answer of an earlier request with the same key");
 }
 
 /// Takes a batch of events.

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 const ID_CHARS: usize = 120;
 
 /// What may stand beside a definition. Three are held to what is stored; the service computes the others anew.
-const BESIDE: [&str; 8] =
+pub(crate) const BESIDE: [&str; 8] =
     ["metricId", "accountId", "createdAt", "updatedAt", "version", "builtIn", "resolved", "warnings"];
 
 /// A body, read.

@@ -18,8 +18,10 @@ pub fn describe(document: &mut Document) {
     document
         .operation(Operation::CreateMetric, "Define a metric", &description)
         .body::<MetricDefinition>()
-        .refusal(409, "There is a metric of this name or id")
-        .answer::<Defined>(201, "The metric, what the names in its formula mean, and what may surprise");
+        .refusal(409, "There is a metric of this name or id, or somebody has changed metrics at the same time")
+        .answer::<Defined>(201, "The metric, what the names in its formula mean, and what may surprise")
+        .sends(201, "Location", "Where it is from now on")
+        .sends(201, "ETag", "Its version, for If-Match");
 }
 
 /// Creates a metric and says what the names in its formula mean.

@@ -5,13 +5,13 @@ use analytics_dynamo::MetricTable;
 use analytics_http::{ApiError, Reply, no_content, openapi::Document};
 use analytics_runtime::Call;
 
-use crate::define::remove;
+use crate::{ABOUT_ID, define::remove};
 
 /// What the API's document says of it.
 pub fn describe(document: &mut Document) {
     document
         .operation(Operation::DeleteMetric, "Delete a metric", "One that no other metric uses")
-        .id("id", "Id of a metric, such as delivery_rate")
+        .id("id", "metric", ABOUT_ID)
         .if_match()
         .empty(204, "It is gone");
 }

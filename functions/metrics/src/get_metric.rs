@@ -6,6 +6,7 @@ use analytics_http::{ApiError, Reply, json, openapi::Document, with_version};
 use analytics_runtime::Call;
 
 use crate::{
+    ABOUT_ID,
     context::metrics_of,
     define::{MetricOut, built_in_or_own},
 };
@@ -14,8 +15,9 @@ use crate::{
 pub fn describe(document: &mut Document) {
     document
         .operation(Operation::GetMetric, "Get a metric's definition", "One of the account's own, or a built-in one")
-        .id("id", "Id of a metric, such as delivery_rate")
-        .answer::<MetricOut>(200, "The metric; its version is the ETag");
+        .id("id", "metric", ABOUT_ID)
+        .answer::<MetricOut>(200, "The metric")
+        .sends(200, "ETag", "Its version, for If-Match");
 }
 
 /// Shows a metric; its version stands in `ETag`.

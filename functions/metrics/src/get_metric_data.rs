@@ -6,7 +6,7 @@ use analytics_http::{ApiError, Reply, csv as csv_reply, json, openapi::Document}
 use analytics_questions::{AnswerOut, csv, refused};
 use analytics_runtime::Call;
 
-use crate::schema::Parameters;
+use crate::{ABOUT_ID, schema::Parameters};
 
 /// How the answer is written.
 enum Format {
@@ -19,7 +19,7 @@ pub fn describe(document: &mut Document) {
     let description = "Of a metric that is kept in rollups, whatever the range; else of the events themselves";
     document
         .operation(Operation::GetMetricData, "Get a metric's numbers over time", description)
-        .id("id", "Id of a metric, such as delivery_rate")
+        .id("id", "metric", ABOUT_ID)
         .query::<Parameters>()
         .answer::<AnswerOut<'_>>(200, "The numbers")
         .file(200, "The numbers", "text/csv");

@@ -17,6 +17,9 @@ mod size;
 pub mod update_metric;
 
 use analytics_http::openapi::Document;
+
+/// What the document says of a metric's id in a path.
+const ABOUT_ID: &str = "Id of a metric, such as delivery_rate";
 pub use context::Defining;
 
 /// What the API's document says of these functions.

@@ -2,10 +2,9 @@
 //! errors at once.
 #![expect(dead_code, reason = "only the shapes are used")]
 
-use analytics_answers::Warning;
 use analytics_domain::metric::{
     CURRENCY_CHARS, DESCRIPTION_CHARS, DIMENSIONS, FIELDS, FILTERS, Kind, LONGEST, MOST_GROUPS, NAME_CHARS, PATH_CHARS,
-    QUERIES, Resolved,
+    QUERIES,
     buckets::{INTERVALS, PERIODS},
 };
 use analytics_http::shape;
@@ -20,13 +19,8 @@ pub struct MetricDefinition {
     #[schemars(rename = "type")]
     kind: Kind,
     formula: FormulaText,
-    #[schemars(length(max = NAME_CHARS), extend("pattern" = NO_CONTROL))]
-    unit: Option<String>,
-    aggregation: Option<Aggregation>,
-    filters: Option<Filters>,
-    dimensions: Option<Dimensions>,
-    #[schemars(length(max = DESCRIPTION_CHARS), extend("pattern" = NO_CONTROL))]
-    description: Option<String>,
+    #[schemars(flatten)]
+    details: Details,
     /// The id that a new metric gets; by default one that is made of its name.
     #[schemars(extend("format" = "metric-id"))]
     metric_id: Option<String>,
@@ -43,9 +37,22 @@ pub struct MetricDefinition {
     /// Ignored, as `updatedAt`.
     built_in: Option<bool>,
     /// Ignored, as `updatedAt`.
-    resolved: Option<Vec<Resolved>>,
+    resolved: Option<Computed>,
     /// Ignored, as `updatedAt`.
-    warnings: Option<Vec<Warning>>,
+    warnings: Option<Computed>,
+}
+
+// What a formula may have beside it, stored or not.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase", inline)]
+struct Details {
+    #[schemars(length(max = NAME_CHARS), extend("pattern" = NO_CONTROL))]
+    unit: Option<String>,
+    aggregation: Option<Aggregation>,
+    filters: Option<Filters>,
+    dimensions: Option<Dimensions>,
+    #[schemars(length(max = DESCRIPTION_CHARS), extend("pattern" = NO_CONTROL))]
+    description: Option<String>,
 }
 
 /// One question: a formula with what else makes a definition, or a metric by its id.
@@ -65,13 +72,8 @@ struct Formula {
     /// gauge by default.
     #[schemars(rename = "type")]
     kind: Option<Kind>,
-    #[schemars(length(max = NAME_CHARS), extend("pattern" = NO_CONTROL))]
-    unit: Option<String>,
-    aggregation: Option<Aggregation>,
-    filters: Option<Filters>,
-    dimensions: Option<Dimensions>,
-    #[schemars(length(max = DESCRIPTION_CHARS), extend("pattern" = NO_CONTROL))]
-    description: Option<String>,
+    #[schemars(flatten)]
+    details: Details,
 }
 
 #[derive(JsonSchema)]
@@ -91,6 +93,7 @@ pub enum MetricQuery {
     Several(Several),
 }
 
+/// A formula.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, inline)]
 pub struct FormulaQuery {
@@ -100,6 +103,7 @@ pub struct FormulaQuery {
     window: BodyWindow,
 }
 
+/// A metric.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, inline)]
 pub struct ByIdQuery {
@@ -109,6 +113,7 @@ pub struct ByIdQuery {
     window: BodyWindow,
 }
 
+/// Several formulas and metrics.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, inline)]
 pub struct Several {
@@ -118,7 +123,7 @@ pub struct Several {
     window: BodyWindow,
 }
 
-/// The window of a question in a body.
+// The window of a question in a body.
 #[derive(JsonSchema)]
 #[schemars(rename_all = "camelCase", inline)]
 struct BodyWindow {
@@ -141,16 +146,14 @@ pub struct Parameters {
     format: Option<Format>,
 }
 
-/// The parts of a question that bodies and parameters share.
+// The parts of a question that bodies and parameters share.
 #[derive(JsonSchema)]
 #[schemars(rename_all = "camelCase", inline)]
 struct Window {
     /// Inclusive: a time, or a day of the time zone (2026-11-24). By default a week before `to`.
-    #[schemars(extend("format" = "day-or-time"))]
-    from: Option<String>,
+    from: Option<DayOrTime>,
     /// Exclusive. By default now.
-    #[schemars(extend("format" = "day-or-time"))]
-    to: Option<String>,
+    to: Option<DayOrTime>,
     period: Option<Period>,
     interval: Option<Interval>,
     /// IANA name: days, weeks and months are its own. UTC by default.
@@ -169,7 +172,7 @@ struct Window {
     #[schemars(extend("enum" = ["-total", "total", "key"]))]
     order_by: Option<String>,
     /// The currency that amounts are taken in, such as USD. By default the only one there is: amounts of several are not added.
-    #[schemars(length(max = CURRENCY_CHARS), extend("pattern" = NO_CONTROL))]
+    #[schemars(length(max = CURRENCY_CHARS), extend("pattern" = r"^[^\u0000-\u001f\u007f-\u009f]*$"))]
     currency: Option<String>,
 }
 
@@ -191,6 +194,13 @@ enum Format {
 const NO_CONTROL: &str = r"^[^\u0000-\u0009\u000b-\u001f\u007f-\u009f]*$";
 /// The same, and something to see.
 const VISIBLE: &str = r"^[^\u0000-\u0009\u000b-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u0009\u000b-\u001f\u007f-\u009f]*$";
+
+shape!(
+    DayOrTime,
+    json_schema!({"anyOf": [{"type": "string", "format": "day-or-time"}, {"type": "integer", "format": "epoch-ms"}]})
+);
+
+shape!(Computed, json_schema!({}));
 
 shape!(FormulaText, {
     json_schema!({"type": "string", "minLength": 1, "maxLength": LONGEST, "format": "formula",
@@ -235,7 +245,7 @@ fn path() -> Schema {
 
 shape!(
     Period,
-    json_schema!({"type": "string", "pattern": "^([1-9][0-9]{0,2}(m|h|d|w|mo|y)|today|yesterday|[wmqy]td)$",
+    json_schema!({"type": "string", "format": "period", "pattern": "^([1-9][0-9]{0,4}(m|h|d|w|mo|y)|today|yesterday|[wmqy]td)$",
         "description": format!("In place of from and to: {PERIODS}")})
 );
 
@@ -244,3 +254,30 @@ shape!(Interval, {
     json_schema!({"type": "string", "enum": names,
         "description": "How long a bucket is; none for totals only. auto by default"})
 });
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use analytics_domain::metric::{Definition, QueryDraft};
+    use schemars::schema_for;
+
+    use super::*;
+    use crate::body::BESIDE;
+
+    fn fields(schema: &Schema) -> BTreeSet<&str> {
+        let properties = schema.get("properties").and_then(|properties| properties.as_object());
+        properties.into_iter().flatten().map(|(name, _)| name.as_str()).collect()
+    }
+
+    #[test]
+    fn the_document_has_the_fields_that_are_read() {
+        let read = Definition::FIELDS.into_iter().chain(BESIDE).collect();
+        assert_eq!(fields(&schema_for!(MetricDefinition)), read);
+        let window: Vec<&str> = QueryDraft::NAMES.to_vec();
+        let read = window.iter().copied().chain(["format"]).collect();
+        assert_eq!(fields(&schema_for!(Parameters)), read);
+        let read = window.iter().copied().chain(Definition::FIELDS).chain(["accountId"]).collect();
+        assert_eq!(fields(&schema_for!(FormulaQuery)), read);
+    }
+}

@@ -5,7 +5,7 @@ use analytics_http::{ApiError, Reply, json, openapi::Document, with_version};
 use analytics_runtime::Call;
 
 use crate::{
-    Defining,
+    ABOUT_ID, Defining,
     define::{Defined, edit},
     schema::MetricDefinition,
 };
@@ -15,10 +15,11 @@ pub fn describe(document: &mut Document) {
     let description = "Takes what GET gives. metricId, accountId and createdAt must be as they are, if they are sent.";
     document
         .operation(Operation::UpdateMetric, "Replace a metric's definition", description)
-        .id("id", "Id of a metric, such as delivery_rate")
+        .id("id", "metric", ABOUT_ID)
         .if_match()
         .body::<MetricDefinition>()
-        .answer::<Defined>(200, "The metric as it is now");
+        .answer::<Defined>(200, "The metric as it is now")
+        .sends(200, "ETag", "Its version, for If-Match");
 }
 
 /// Replaces a definition, of the version in `If-Match` if there is one. The metrics that use it follow.

@@ -158,10 +158,10 @@ struct Parameters {
     /// Events of this user.
     user_id: Option<String>,
     /// Inclusive. A time as events have it.
-    #[schemars(extend("format" = "time"))]
+    #[schemars(extend("format" = "moment"))]
     from: Option<String>,
     /// Exclusive.
-    #[schemars(extend("format" = "time"))]
+    #[schemars(extend("format" = "moment"))]
     to: Option<String>,
     /// Conditions on properties, such as: tags = "vip" and not (price >= 10).
     #[schemars(extend("format" = "filter"))]
@@ -197,8 +197,7 @@ enum Status {
 
 fn property(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "object", "additionalProperties": false, "patternProperties": {
-        r"^property\.[A-Za-z_][A-Za-z0-9_.]{0,30}(\[(eq|ne|gt|gte|lt|lte|contains)\])?$": {"type": "string"},
-        r"^property\.[A-Za-z_][A-Za-z0-9_.]{0,30}\[exists\]$": {"enum": ["true", "false"]},
+        r"^property\..+$": {"type": "string", "format": "property-value"},
     }})
 }
 

@@ -71,10 +71,9 @@ pub fn describe(document: &mut Document) {
         .empty(304, "The page is the one of If-None-Match");
     document
         .operation(Operation::GetDashboardFile, "Get a part of the live dashboard", "The name changes with the content")
-        .id("file", "A name that the page has")
-        .file(200, "A script", "text/javascript")
-        .file(200, "A style sheet", "text/css")
-        .file(200, "A picture", "image/svg+xml");
+        .id("file", "asset", "A name that the page has")
+        .file(200, "A script or a style sheet", "text/javascript")
+        .file(200, "A script or a style sheet", "text/css");
 }
 
 /// Answers with the page or one of its assets, compressed if the client takes that.

@@ -6,18 +6,20 @@ use http::StatusCode;
 use lambda_http::{Request, RequestExt};
 
 /// Below this, two paths have little in common but some letters.
-const ALIKE: f64 = 0.9;
+const ALIKE: f64 = 0.6;
 
 /// Refuses a request, and says which one would be right.
 ///
 /// # Errors
-/// Always, but for a path that is asked in the wrong way: that answer names the methods of the path in `Allow`.
+/// Always: 405 with `Allow` if the path takes other methods, else 404.
 pub async fn handle(_: &(), request: Request) -> Result<Reply, ApiError> {
     let (method, path) = (request.method().as_str(), request.raw_http_path());
     let methods: Vec<&str> = ROUTES.iter().filter(|route| route.has_path(path)).map(|route| route.method).collect();
     if methods.is_empty() {
         let paths = ROUTES.iter().map(|route| route.path).filter(|path| *path != ANY_OTHER);
-        let likeness = |known: &'static str| (strsim::jaro_winkler(path, known), known);
+        // Nearly all begin alike.
+        let end = |path: &str| path.trim_start_matches("/api").to_owned();
+        let likeness = |known: &'static str| (strsim::normalized_damerau_levenshtein(&end(path), &end(known)), known);
         let nearest = paths.map(likeness).max_by(|one, other| one.0.total_cmp(&other.0));
         let meant = match nearest.filter(|(likeness, _)| *likeness > ALIKE) {
             Some((_, nearest)) => format!(": did you mean {nearest}?"),
@@ -52,6 +54,8 @@ mod tests {
         let typing_error = refused("POST", "/api/event").await;
         assert_eq!((typing_error.status.as_u16(), typing_error.code), (404, "unknown_route"));
         assert!(typing_error.detail.contains("did you mean /api/events?"), "{}", typing_error.detail);
+        assert!(refused("GET", "/metrics").await.detail.contains("did you mean /api/metrics?"));
+        assert!(refused("GET", "/api/users").await.detail.contains("/api/openapi.json"));
         assert!(refused("GET", "/wp-login.php").await.detail.contains("/api/openapi.json"));
     }
 }

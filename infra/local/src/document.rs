@@ -32,6 +32,8 @@ pub fn tests(config: &Config, variables: &[(&'static str, String)]) -> Result<Ve
     for role in CALLERS {
         let mut run = Command::new(&python);
         run.arg("run.py").current_dir(&folder).env("ACCOUNT", account).env("API_URL", api);
+        // Not those of the shell that this runs in.
+        run.env_remove("TOKEN").env_remove("ROLE");
         if let Some(role) = role {
             let options = ["--account", account, "--role", role].map(str::to_owned);
             run.env("ROLE", role).env("TOKEN", key.token(&TokenRequest::parse(&options)?)?);

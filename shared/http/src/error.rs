@@ -3,7 +3,10 @@
 //! Errors of domain and adapters become one of these where they are met, by the constructor that fits. A 5xx never
 //! carries its cause to the client.
 
-use analytics_domain::{event::Rejection, search::ParameterError};
+use analytics_domain::{
+    event::{Code, Rejection},
+    search::ParameterError,
+};
 use http::{HeaderValue, Response, StatusCode, header};
 use lambda_http::Body;
 use schemars::JsonSchema;
@@ -21,6 +24,7 @@ pub struct FieldError {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index: Option<usize>,
     /// Stable name of what is wrong.
+    #[schemars(extend("examples" = Code::ALL.map(Code::name)))]
     pub code: String,
     /// JSON pointer (RFC 6901) into the body.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -73,6 +73,7 @@ impl Document {
             described.refuse(401, "There is no token, or it does not count: see `code`");
             described.refuse(403, "The token's role may not do this");
             described.refuse(503, "A store does not answer: send it again after Retry-After");
+            described.sends(503, "Retry-After", "Seconds to wait");
         }
         described.refuse_as("default", "Anything else that can go wrong");
         described
@@ -129,9 +130,9 @@ impl Described<'_> {
             json!({"description": description, "content": {"application/problem+json": {"schema": schema}}});
     }
 
-    /// The id of the thing, in the path.
-    pub fn id(&mut self, name: &str, description: &str) -> &mut Self {
-        let schema = json!({"type": "string", "minLength": 1});
+    /// The id of the thing, in the path. `format` names its rules.
+    pub fn id(&mut self, name: &str, format: &str, description: &str) -> &mut Self {
+        let schema = json!({"type": "string", "minLength": 1, "format": format});
         self.parameter(
             json!({"name": name, "in": "path", "required": true, "schema": schema, "description": description}),
         );
@@ -159,7 +160,7 @@ impl Described<'_> {
             }
             self.parameter(parameter);
         }
-        self.refuse(422, "A parameter makes no sense: see `errors`");
+        self.refuse(422, "It breaks a rule: see `code`, and `errors` if there are some");
         self
     }
 
@@ -171,8 +172,8 @@ impl Described<'_> {
 
     /// The version that a change was made from, in `If-Match`.
     pub fn if_match(&mut self) -> &mut Self {
-        let schema = json!({"type": "string", "pattern": "^(W/)?\"[0-9]{1,9}\"$"});
-        self.refuse(409, "It is built in, or in use");
+        let schema = json!({"type": "string", "pattern": "^(\\*|(W/)?\"[0-9]{1,9}\")$"});
+        self.refuse(409, "It cannot be changed as it stands: see `code`");
         self.refuse(412, "It is another version by now: read it again");
         self.header("If-Match", &schema, "ETag of the version that the change was made from")
     }
@@ -183,7 +184,8 @@ impl Described<'_> {
         self.value()["requestBody"] = json!({"required": true, "content": {"application/json": {"schema": schema}}});
         self.refuse(400, "The body cannot be read: see `code`");
         self.refuse(413, "The body is too large");
-        self.refuse(422, "The body makes no sense: see `errors`");
+        self.refuse(415, "The body is of a kind that cannot be read");
+        self.refuse(422, "It breaks a rule: see `code`, and `errors` if there are some");
         self
     }
 
@@ -208,8 +210,17 @@ impl Described<'_> {
 
     fn answer_as(&mut self, status: u16, description: &str, kind: &str, schema: Schema) -> &mut Self {
         let answer = &mut self.value()["responses"][status.to_string()];
-        answer["description"] = json!(description);
+        if answer["description"].is_null() {
+            answer["description"] = json!(description);
+        }
         answer["content"][kind] = json!({"schema": schema});
+        self
+    }
+
+    /// A header of an answer.
+    pub fn sends(&mut self, status: u16, name: &str, description: &str) -> &mut Self {
+        self.value()["responses"][status.to_string()]["headers"][name] =
+            json!({"description": description, "schema": {"type": "string"}});
         self
     }
 
@@ -303,8 +314,7 @@ fn without_null(field: &mut Value) {
 /// A type for the schema alone, which has a schema of its own.
 #[macro_export]
 macro_rules! shape {
-    ($(#[doc = $doc:literal])* $name:ident, $schema:expr) => {
-        $(#[doc = $doc])*
+    ($name:ident, $schema:expr) => {
         pub struct $name;
 
         impl schemars::JsonSchema for $name {

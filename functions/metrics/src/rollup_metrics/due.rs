@@ -262,6 +262,7 @@ mod tests {
                     None => break,
                 }
             }
+            // Ticks of a minute that is computed are of no use, and stay as they are.
             let left = ledger.stale().into_iter().find(|noted| noted.grain != Grain::Tick);
             prop_assert!(left.is_none(), "{left:?} is never computed");
         }

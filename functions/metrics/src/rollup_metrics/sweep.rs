@@ -88,3 +88,15 @@ pub(crate) async fn take_in_mutations(app: &App) -> Result<(), RollupError> {
     app.warehouse.take_in(&mutations).await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_an_upgrade_everything_is_looked_for_once() {
+        assert!(is_new(&Progress::default()));
+        assert!(is_new(&Progress { generation: generation() + 1, ..Progress::default() }));
+        assert!(!is_new(&Progress { generation: generation(), ..Progress::default() }));
+    }
+}
