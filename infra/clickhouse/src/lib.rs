@@ -92,6 +92,7 @@ mod tests {
             .collect();
         files.sort();
         assert_eq!(files, all().map(|migration| migration.name));
+        assert!(all().iter().all(|migration| !migration.statements(400).is_empty()), "a file is empty");
         for statement in all().iter().flat_map(|migration| migration.statements(400)) {
             // Marking what is there marks it again.
             let marks = statement.contains("INSERT INTO rollup_buckets ");
