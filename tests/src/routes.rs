@@ -2,14 +2,14 @@
 
 use std::{collections::BTreeMap, env, fs, path::Path};
 
-use analytics_domain::access::{ANY_OTHER, ROUTES};
+use analytics_domain::access::named_routes;
 
 const BEGIN: &str = "[workspace.metadata.lambda.watch.router]\n";
 
 /// The routes of `cargo lambda watch`, which needs them in `Cargo.toml`.
 fn watched() -> String {
     let mut paths: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for route in ROUTES.iter().filter(|route| route.path != ANY_OTHER) {
+    for route in named_routes() {
         let served = format!("{{ function = \"{}\", method = \"{}\" }}", route.function, route.method);
         paths.entry(route.path).or_default().push(served);
     }

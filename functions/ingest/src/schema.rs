@@ -142,3 +142,21 @@ impl JsonSchema for PropertyValue {
 fn property_name() -> Schema {
     json_schema!({"minLength": 1, "maxLength": limits::NAME_CHARS})
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use analytics_domain::event::{COMPUTED, FIELDS};
+    use schemars::schema_for;
+
+    use super::*;
+
+    #[test]
+    fn the_document_has_the_fields_that_are_read() {
+        let schema = schema_for!(Event);
+        let properties = schema.get("properties").and_then(|properties| properties.as_object()).expect("has fields");
+        let fields: BTreeSet<&str> = properties.keys().map(String::as_str).collect();
+        assert_eq!(fields, FIELDS.into_iter().chain(COMPUTED).collect());
+    }
+}

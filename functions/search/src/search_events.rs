@@ -289,11 +289,15 @@ fn failure(error: WarehouseError) -> ApiError {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Mutex, PoisonError};
+    use std::{
+        collections::BTreeSet,
+        sync::{Mutex, PoisonError},
+    };
 
-    use analytics_domain::access::Role;
+    use analytics_domain::{access::Role, search::PARAMETERS};
     use analytics_testkit::{NOW, body, call};
     use http::StatusCode;
+    use schemars::schema_for;
     use serde_json::json;
 
     use super::*;
@@ -365,5 +369,13 @@ mod tests {
         assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
         let answer = refused.into_reply("r");
         assert!(!body(&answer).to_string().contains("10.0.0.7"));
+    }
+
+    #[test]
+    fn the_document_has_the_parameters_that_are_read() {
+        let schema = schema_for!(Parameters);
+        let properties = schema.get("properties").and_then(|properties| properties.as_object()).expect("has fields");
+        let fields: BTreeSet<&str> = properties.keys().map(String::as_str).collect();
+        assert_eq!(fields, PARAMETERS.map(|name| name.strip_suffix(".NAME").unwrap_or(name)).into_iter().collect());
     }
 }

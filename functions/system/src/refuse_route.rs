@@ -1,6 +1,6 @@
 //! Whatever no other route is for: 405 if the path is one of another method, else 404.
 
-use analytics_domain::access::{ANY_OTHER, ROUTES};
+use analytics_domain::access::named_routes;
 use analytics_http::{ApiError, Reply};
 use http::StatusCode;
 use lambda_http::{Request, RequestExt};
@@ -14,13 +14,11 @@ const ALIKE: f64 = 0.6;
 /// Always: 405 with `Allow` if the path takes other methods, else 404.
 pub async fn handle(_: &(), request: Request) -> Result<Reply, ApiError> {
     let (method, path) = (request.method().as_str(), request.raw_http_path());
-    let methods: Vec<&str> = ROUTES.iter().filter(|route| route.has_path(path)).map(|route| route.method).collect();
+    let methods: Vec<&str> = named_routes().filter(|route| route.has_path(path)).map(|route| route.method).collect();
     if methods.is_empty() {
-        let paths = ROUTES.iter().map(|route| route.path).filter(|path| *path != ANY_OTHER);
-        // Nearly all begin alike.
-        let end = |path: &str| path.trim_start_matches("/api").to_owned();
-        let likeness = |known: &'static str| (strsim::normalized_damerau_levenshtein(&end(path), &end(known)), known);
-        let nearest = paths.map(likeness).max_by(|one, other| one.0.total_cmp(&other.0));
+        let end = without_prefix(path);
+        let likeness = |known| (strsim::normalized_damerau_levenshtein(end, without_prefix(known)), known);
+        let nearest = named_routes().map(|route| likeness(route.path)).max_by(|one, other| one.0.total_cmp(&other.0));
         let meant = match nearest.filter(|(likeness, _)| *likeness > ALIKE) {
             Some((_, nearest)) => format!(": did you mean {nearest}?"),
             None => "; GET /api/openapi.json lists the paths".to_owned(),
@@ -32,6 +30,11 @@ pub async fn handle(_: &(), request: Request) -> Result<Reply, ApiError> {
     let detail = format!("this path does not take {method}: it takes {methods}");
     let refusal = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
     Err(ApiError { allow: Some(methods.into()), ..refusal })
+}
+
+/// Nearly all paths begin alike, which says nothing.
+fn without_prefix(path: &str) -> &str {
+    path.strip_prefix("/api").unwrap_or(path)
 }
 
 #[cfg(test)]

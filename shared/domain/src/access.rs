@@ -95,7 +95,7 @@ pub struct Route {
 /// The path of requests that no route is for, as the gateway names it.
 pub const ANY_OTHER: &str = "$default";
 
-/// Every route of the HTTP API.
+/// Every route of the HTTP API, the one of any other path included.
 pub const ROUTES: [Route; 16] = {
     use Access::{Everyone, Roles};
     use Operation::{
@@ -111,10 +111,10 @@ pub const ROUTES: [Route; 16] = {
         route(TrackEvents, "POST", "/api/events/batch", "track-events", SENDERS),
         route(SearchEvents, "GET", "/api/events/search", "search-events", READERS),
         route(ListMetrics, "GET", "/api/metrics", "list-metrics", READERS),
-        audited(CreateMetric, "POST", "/api/metrics", "create-metric", ANALYSTS),
+        route(CreateMetric, "POST", "/api/metrics", "create-metric", ANALYSTS).audited(),
         route(GetMetric, "GET", "/api/metrics/{id}", "get-metric", READERS),
-        audited(UpdateMetric, "PUT", "/api/metrics/{id}", "update-metric", ANALYSTS),
-        audited(DeleteMetric, "DELETE", "/api/metrics/{id}", "delete-metric", ANALYSTS),
+        route(UpdateMetric, "PUT", "/api/metrics/{id}", "update-metric", ANALYSTS).audited(),
+        route(DeleteMetric, "DELETE", "/api/metrics/{id}", "delete-metric", ANALYSTS).audited(),
         route(GetMetricData, "GET", "/api/metrics/{id}/data", "get-metric-data", READERS),
         route(QueryMetrics, "POST", "/api/query", "query-metrics", READERS),
         route(GetHealth, "GET", "/health", "get-health", Everyone),
@@ -136,17 +136,11 @@ const fn route(
     Route { operation, method, path, function, roles, is_audited: false }
 }
 
-const fn audited(
-    operation: Operation,
-    method: &'static str,
-    path: &'static str,
-    function: &'static str,
-    roles: Access,
-) -> Route {
-    Route { is_audited: true, ..route(operation, method, path, function, roles) }
-}
-
 impl Route {
+    const fn audited(self) -> Self {
+        Self { is_audited: true, ..self }
+    }
+
     /// Whether this is the path of a request, whatever its method is. A parameter stands for one segment.
     #[must_use]
     pub fn has_path(&self, path: &str) -> bool {
@@ -159,6 +153,11 @@ impl Route {
             }
         }
     }
+}
+
+/// The routes with a path of their own.
+pub fn named_routes() -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().filter(|route| route.path != ANY_OTHER)
 }
 
 impl Operation {

@@ -15,6 +15,25 @@ use crate::{
 pub const DEFAULT_LIMIT: u32 = 50;
 pub const LARGEST_LIMIT: u32 = 1_000;
 
+/// What a search can be asked.
+pub const PARAMETERS: [&str; 15] = [
+    "eventType",
+    "eventName",
+    "eventId",
+    "sessionId",
+    "userId",
+    "from",
+    "to",
+    "q",
+    "filter",
+    "property.NAME",
+    "status",
+    "code",
+    "limit",
+    "cursor",
+    "count",
+];
+
 /// A search for accepted events, newest first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Search {
@@ -145,12 +164,7 @@ impl Reader {
             },
             _ => match name.strip_prefix("property.") {
                 Some(path) => self.property(name, path, value),
-                None => self.refuse(
-                    name,
-                    "unknown_parameter",
-                    "is not one of eventType, eventName, eventId, sessionId, userId, from, to, q, filter, property.NAME, \
-                     status, code, limit, cursor, count",
-                ),
+                None => self.refuse(name, "unknown_parameter", format!("is not one of {}", PARAMETERS.join(", "))),
             },
         }
     }

@@ -18,7 +18,7 @@ use super::{
 };
 
 /// The fields of an event, in the order in which a [`Draft`] holds them.
-pub(super) const FIELDS: [&str; 10] = [
+pub const FIELDS: [&str; 10] = [
     "eventType",
     "eventName",
     "eventId",
@@ -32,7 +32,7 @@ pub(super) const FIELDS: [&str; 10] = [
 ];
 
 /// Fields that an event has when it is found, and that are computed anew when it is sent again.
-const COMPUTED: [&[u8]; 3] = [b"receivedAt", b"clockSkewMs", b"correctedTimestamp"];
+pub const COMPUTED: [&str; 3] = ["receivedAt", "clockSkewMs", "correctedTimestamp"];
 
 /// What stands in the place of bytes that are no text, once something on the way has taken them for text.
 const REPLACEMENT: &str = "\u{FFFD}";
@@ -303,7 +303,7 @@ impl<'de> DeserializeSeed<'de> for FieldKey {
                 b"sentAt" => 7,
                 b"accountId" => 8,
                 b"context" => 9,
-                other if COMPUTED.contains(&other) => return Ok(Key::Computed),
+                other if COMPUTED.iter().any(|name| name.as_bytes() == other) => return Ok(Key::Computed),
                 other => return Err(Unknown::new(other)),
             }))
         })

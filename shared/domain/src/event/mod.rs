@@ -18,7 +18,7 @@ mod tree;
 
 pub use accept::{Arrival, Outcome, accept};
 pub use columns::{TYPED_PROPERTIES, column_path, column_source};
-pub use draft::{BodyError, Draft, Drafts, parse_batch, parse_lines, parse_single};
+pub use draft::{BodyError, COMPUTED, Draft, Drafts, FIELDS, parse_batch, parse_lines, parse_single};
 pub use properties::derived_bytes;
 pub(crate) use rejection::pointer_segment;
 pub use rejection::{Code, Rejection};
