@@ -3,9 +3,10 @@
 use std::{fmt::Write as _, fs, io, path::Path};
 
 fn main() -> io::Result<()> {
-    let said = |name: &str| std::env::var_os(name).ok_or_else(|| io::Error::other("cargo says where"));
-    // As it is now, not as it was compiled in: checkouts may share a target folder.
-    let dist = Path::new(&said("CARGO_MANIFEST_DIR")?).join("../../infra/web/dist");
+    let variable =
+        |name: &str| std::env::var_os(name).ok_or_else(|| io::Error::other(format!("cargo did not set {name}")));
+    // Read when the script runs, not with env!: checkouts may share a target folder.
+    let dist = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("../../infra/web/dist");
     println!("cargo::rerun-if-changed={}", dist.display());
     if !dist.join("index.html").exists() {
         println!("cargo::error=the dashboard is not built yet: run `make web`");
@@ -35,5 +36,5 @@ fn main() -> io::Result<()> {
         );
     }
     code.push_str("];\n");
-    fs::write(Path::new(&said("OUT_DIR")?).join("assets.rs"), code)
+    fs::write(Path::new(&variable("OUT_DIR")?).join("assets.rs"), code)
 }

@@ -11,7 +11,7 @@ test('a linter finds nothing in the OpenAPI document', async () => {
   spectral.setRuleset({
     extends: [rulesets.oas],
     rules: {
-      // Who runs the service answers for it; the document is the same everywhere.
+      // The document is the same for every operator, so it names no contact.
       'info-contact': 'off',
     },
   })

@@ -39,7 +39,7 @@ def quoted(name):
     return '"' + name.replace('"', '""') + '"'
 
 
-tests = st.one_of(
+conditions = st.one_of(
     st.builds("{} {} {}".format, paths.map(quoted), st.sampled_from(["=", "!="]), st.one_of(literals, st.just("null"))),
     st.builds("{} {} {}".format, paths.map(quoted), st.sampled_from(["<", "<=", ">", ">="]), st.integers().map(str)),
     st.builds("{} in ({}, {})".format, paths.map(quoted), literals, literals),
@@ -47,7 +47,7 @@ tests = st.one_of(
     st.builds('{} contains "{}"'.format, paths.map(quoted), st.text(st.characters(categories=["L"]), min_size=1, max_size=5)),
 )
 filters = st.recursive(
-    tests,
+    conditions,
     lambda more: st.one_of(
         st.builds("({} and {})".format, more, more), st.builds("({} or {})".format, more, more), more.map("not ({})".format)
     ),
@@ -56,7 +56,7 @@ filters = st.recursive(
 inputs = st.one_of(
     st.sampled_from(["message_sent", "sent", "message_delivered", "delivery_rate", "sum(message_sent.amount)"]),
     st.builds("{}(message_sent.{})".format, st.sampled_from(["avg", "min", "max", "unique", "first", "last", "p95"]), paths.map(quoted)),
-    st.builds("message_sent{{{}}}".format, tests),
+    st.builds("message_sent{{{}}}".format, conditions),
 )
 formulas = st.recursive(
     inputs,
@@ -88,8 +88,8 @@ for name, strategy in {
     schemathesis.openapi.format(name, strategy)
 
 
-def ordered(parts):
-    """`period` stands for `from` and `to`, which are in order."""
+def fix_window(parts):
+    """Makes the time range valid: `period`, or `from` or `to`, of the last weeks."""
     if parts.get("period"):
         parts.pop("from", None)
         parts.pop("to", None)
@@ -98,7 +98,7 @@ def ordered(parts):
             parts[name] = int(earlier(parts[name] % 40_000).timestamp() * 1_000)
     if parts.get("from") is not None:
         parts.pop("to", None)
-    # Now and then one is made up in spite of the format.
+    # Schemathesis sometimes ignores the format.
     if "timezone" in parts and parts["timezone"] not in ZONES:
         parts["timezone"] = ZONES[0]
     # Short buckets of a long range are too many.
@@ -106,7 +106,7 @@ def ordered(parts):
         parts["interval"] = "auto"
 
 
-def timely(event):
+def fix_times(event):
     """Times are of the last weeks: neither too old nor ahead of the clock. An event with an id has one."""
     for name in ["timestamp", "sentAt"]:
         if isinstance(event.get(name), (int, float)):
@@ -121,15 +121,15 @@ def timely(event):
             event[name] = int(event[name])
 
 
-def plausible(query):
-    ordered(query)
-    # Only rejected events have a code, and they are found by few things.
+def fix_search(query):
+    fix_window(query)
+    # Only a search for rejected events takes `code`, and few other parameters.
     if query.get("status") == "rejected":
         for name in [name for name in query if name not in ("status", "code", "eventName", "from", "limit", "count")]:
             query.pop(name)
     else:
         query.pop("code", None)
-    # Names and operators of properties are words of a parameter's name.
+    # JSON Schema cannot state the syntax of property names and operators.
     for name in [name for name in query if name.startswith("property.") and not PROPERTY.match(name)]:
         query["property.a[contains]"] = query.pop(name)
 
@@ -137,14 +137,14 @@ def plausible(query):
 @schemathesis.hook
 def before_call(context, case, kwargs):
     if isinstance(case.query, dict):
-        plausible(case.query)
+        fix_search(case.query)
     # A key stands for one body.
     if case.headers and "Idempotency-Key" in case.headers:
         case.headers["Idempotency-Key"] = str(uuid.uuid4())
     body = case.body
     if isinstance(body, dict):
-        ordered(body)
-        timely(body)
+        fix_window(body)
+        fix_times(body)
         # A counter only adds up, a histogram is one aggregation of one property.
         for definition in [body, *(body.get("queries") or [])]:
             if isinstance(definition, dict) and "type" in definition:
@@ -152,12 +152,12 @@ def before_call(context, case, kwargs):
     events = body.get("events") if isinstance(body, dict) else body
     for event in events if isinstance(events, list) else []:
         if isinstance(event, dict):
-            timely(event)
+            fix_times(event)
 
 
 @schemathesis.check
 def status_is_listed(ctx, response, case):
-    """`default` stands for what goes wrong on our side."""
+    """Every status is listed: `default` stands only for a defect of the service."""
     if case.method.upper() == case.operation.method.upper():
         listed = case.operation.definition.raw["responses"]
         assert str(response.status_code) in listed, f"{response.status_code} is not listed"
@@ -169,7 +169,7 @@ def caller_is_judged_by_role(ctx, response, case):
     if case.method.upper() != case.operation.method.upper():
         return
     if roles is None or ROLE in roles:
-        assert response.status_code not in (401, 403), f"{ROLE} may do this"
+        assert response.status_code not in (401, 403), f"{ROLE or 'a caller without a token'} may call this"
     else:
         expected = 401 if ROLE is None else 403
-        assert response.status_code == expected, f"{ROLE} may not do this"
+        assert response.status_code == expected, f"{ROLE or 'a caller without a token'} may not call this"

@@ -1,6 +1,6 @@
-"""Makes requests of the OpenAPI document that the stack at API_URL serves, as ROLE with the TOKEN or without one, and counts the
-operations that keep to it: no 5xx, no answer that the document does not know, nothing refused that it calls valid, and nothing
-done for somebody who may not do it."""
+"""Tests the API against the OpenAPI document that the stack at API_URL serves, as ROLE with TOKEN, or without a token. An operation
+fails on a 5xx, on an answer that the document does not list, on a refused valid request (as admin), and if the role may not call it
+but can."""
 
 import json
 import os
@@ -37,7 +37,7 @@ metrics = [f"own_{number}" for number in range(40)]
 if role == "admin":
     for name in metrics:
         ask("/api/metrics", json.dumps({"metricId": name, "name": name, "type": "gauge", "formula": "message_sent"}).encode())
-    # Who may do less is refused whatever the request is.
+    # Other callers are refused whatever they send.
     CHECKS.append("positive_data_acceptance")
 assets = re.findall(r'assets/([^"]+)"', ask("/"))
 

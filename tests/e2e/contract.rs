@@ -1,6 +1,6 @@
 //! The API's description, the template and what is served hold together.
 
-use analytics_domain::access::{ANY_OTHER, ROUTES, Role};
+use analytics_domain::access::{DEFAULT_PATH, ROUTES, Role};
 use anyhow::{Context, Result};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ fn every_route_is_served_by_its_function_in_the_template() {
         let serving: Vec<&str> =
             functions.iter().map(|(_, block)| *block).filter(|block| block.contains(&code)).collect();
         let [block] = serving.as_slice() else { panic!("{} functions run {}", serving.len(), route.function) };
-        let event = if route.path == ANY_OTHER {
+        let event = if route.path == DEFAULT_PATH {
             "Type: HttpApi, Properties: { ApiId: !Ref Api }".to_owned()
         } else {
             let (method, path) = (route.method, route.path);
@@ -58,8 +58,11 @@ async fn every_deployed_route_calls_its_function() -> Result<()> {
     let items = |page: &Value| page["items"].as_array().cloned().unwrap_or_default();
     assert_eq!(items(&routes).len(), ROUTES.len(), "{routes}");
     for route in &ROUTES {
-        let key =
-            if route.path == ANY_OTHER { ANY_OTHER.to_owned() } else { format!("{} {}", route.method, route.path) };
+        let key = if route.path == DEFAULT_PATH {
+            DEFAULT_PATH.to_owned()
+        } else {
+            format!("{} {}", route.method, route.path)
+        };
         let deployed = items(&routes).into_iter().find(|deployed| deployed["routeKey"] == key).context(key.clone())?;
         let target = deployed["target"].as_str().unwrap_or_default().trim_start_matches("integrations/").to_owned();
         let called = items(&integrations).into_iter().find(|integration| integration["integrationId"] == target);

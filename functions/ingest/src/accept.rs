@@ -11,7 +11,7 @@ use analytics_domain::{
     idempotency::{Answer, KEY_CHARS, Start, Ticket},
 };
 use analytics_dynamo::{AnswerTable, ConnectionTable, Watched};
-use analytics_http::{ApiError, FieldError, Reply, json_bytes, openapi::Described};
+use analytics_http::{ApiError, FieldError, Reply, json_bytes, openapi::OperationDoc};
 use analytics_messaging::{LiveQueue, Queue};
 use analytics_platform::{
     aws,
@@ -55,8 +55,8 @@ impl App<Fanout, AnswerTable> {
     }
 }
 
-/// What the API's document says of both operations.
-pub fn describe<'d, 'o>(operation: &'o mut Described<'d>) -> &'o mut Described<'d> {
+/// Describes what both operations have.
+pub fn describe<'d, 'o>(operation: &'o mut OperationDoc<'d>) -> &'o mut OperationDoc<'d> {
     let key = json!({"type": "string", "minLength": 1, "maxLength": KEY_CHARS, "pattern": "^[!-~]([ -~]*[!-~])?$"});
     let description = "Makes a request safe to send again whose events have no eventId and timestamp: the same key and body get \
                        the first answer again, and no event counts twice";

@@ -8,10 +8,10 @@ pub mod store_events;
 pub mod track_event;
 pub mod track_events;
 
-use analytics_http::openapi::Document;
+use analytics_http::openapi::OpenApi;
 
-/// What the API's document says of these functions.
-pub fn describe(document: &mut Document) {
+/// Describes this package's operations in the OpenAPI document.
+pub fn describe(document: &mut OpenApi) {
     document.tag("Events", "Send and find events");
     track_event::describe(document);
     track_events::describe(document);

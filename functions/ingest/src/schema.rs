@@ -1,4 +1,4 @@
-//! The shape of events for the API's document. What reads them is `analytics_domain::event`, which names all errors at once.
+//! The shapes of events, for the OpenAPI document alone. `analytics_domain::event` reads events and names all errors at once.
 #![expect(dead_code, reason = "only the shapes are used")]
 
 use std::borrow::Cow;
@@ -15,18 +15,19 @@ pub struct Event {
     event_name: Name,
     /// The kind of event; by default that of a known name, else `custom`.
     event_type: Option<Name>,
-    /// Your id of the event. It needs a timestamp, unless it is a version 7 UUID. An integer of 64 bits stands for its text.
+    /// Your id of the event. Send `timestamp` too, unless the id is a version 7 UUID. An integer of 64 bits stands for its
+    /// decimal text.
     event_id: Option<Id>,
-    /// When it happened. By default when it came.
+    /// When the event happened. By default the time of a version 7 UUID in `eventId`; without `eventId`, the time of arrival.
     timestamp: Option<Moment>,
-    /// What belongs together. An integer of 64 bits stands for its text.
+    /// What belongs together. An integer of 64 bits stands for its decimal text.
     session_id: Option<Id>,
-    /// Who did it. An integer of 64 bits stands for its text.
+    /// Who did it. An integer of 64 bits stands for its decimal text.
     user_id: Option<Id>,
     /// Anything that you want to filter and count by.
     properties: Option<Properties>,
     context: Option<EventContext>,
-    /// The sender's clock when the event was sent: it shows how wrong the clock is.
+    /// The client's clock when the event was sent. The clock skew is computed from it.
     sent_at: Option<Moment>,
     /// The account of the token. Any other is refused with `account_mismatch`.
     account_id: Option<AccountId>,
@@ -38,7 +39,7 @@ pub struct Event {
     corrected_timestamp: Option<Computed>,
 }
 
-/// Who did it, when a server sends for its users. What is absent, null or empty is taken from the request.
+/// The user that a server sends for. A value that is absent, null or empty is taken from the request.
 #[derive(JsonSchema)]
 #[schemars(rename_all = "camelCase", deny_unknown_fields)]
 struct EventContext {
@@ -65,7 +66,7 @@ pub enum Batch {
 pub struct Events {
     #[schemars(length(min = 1, max = limits::BATCH_EVENTS))]
     events: Vec<Event>,
-    /// The sender's clock when the batch was sent, for all events without `sentAt` of their own.
+    /// The client's clock when the batch was sent, for events without a `sentAt` of their own.
     sent_at: Option<Moment>,
 }
 

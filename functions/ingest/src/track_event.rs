@@ -1,7 +1,7 @@
 //! `POST /api/events`: one event in.
 
 use analytics_domain::{access::Operation, event::parse_single, time};
-use analytics_http::{ApiError, FieldError, Reply, accepted, openapi::Document};
+use analytics_http::{ApiError, FieldError, Reply, accepted, openapi::OpenApi};
 use analytics_runtime::Call;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -21,8 +21,8 @@ struct Accepted {
     timestamp: String,
 }
 
-/// What the API's document says of it.
-pub fn describe(document: &mut Document) {
+/// Describes the operation in the OpenAPI document.
+pub fn describe(document: &mut OpenApi) {
     let summary = "Send one event";
     let description = "An event that is answered with 202 is safe, and will be in every answer exactly once. The same account, \
                        eventName, timestamp and eventId are the same event: sending it again changes nothing.";

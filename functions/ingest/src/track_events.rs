@@ -4,7 +4,7 @@ use analytics_domain::{
     access::Operation,
     event::{BodyError, Drafts, limits, parse_batch, parse_lines},
 };
-use analytics_http::{ApiError, FieldError, LISTED_ERRORS, MediaType, Reply, accepted, openapi::Document};
+use analytics_http::{ApiError, FieldError, LISTED_ERRORS, MediaType, Reply, accepted, openapi::OpenApi};
 use analytics_runtime::Call;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -14,7 +14,7 @@ use crate::{
     schema::Batch,
 };
 
-/// The verdict on a batch: every event that is named neither in `errors` nor in `rejectedIndexes` was accepted.
+/// The result of a batch. An event whose index is neither in `errors` nor in `rejectedIndexes` was accepted.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Verdict {
@@ -26,13 +26,13 @@ struct Verdict {
     omitted: Option<Omitted>,
 }
 
-// What there is in the place of errors beyond LISTED_ERRORS.
+// Sent only if there are more errors than LISTED_ERRORS.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Omitted {
     /// How many errors there are beyond those in `errors`.
     errors_omitted: usize,
-    /// With `errorsOmitted`: the places of all rejected events.
+    /// With `errorsOmitted`: the index of every rejected event.
     rejected_indexes: Vec<usize>,
 }
 
@@ -50,18 +50,21 @@ impl Verdict {
 
 type Parse = fn(&[u8]) -> Result<Drafts<'_>, BodyError>;
 
-/// What the API's document says of it.
-pub fn describe(document: &mut Document) {
+/// Describes the operation in the OpenAPI document.
+pub fn describe(document: &mut OpenApi) {
     let description = format!(
         "At most {} events and {} bytes after decompression. Send gzip as `application/gzip` (JSON inside), or as \
-         `application/x-ndjson` with `Content-Encoding: gzip`. Valid events are accepted whatever the others are.",
+         `application/x-ndjson` with `Content-Encoding: gzip`. Each event is judged by itself.",
         limits::BATCH_EVENTS,
         limits::BODY_BYTES
     );
     accept::describe(&mut document.operation(Operation::TrackEvents, "Send a batch of events", &description))
         .body::<Batch>()
         .or_body("application/x-ndjson", "An event a line")
-        .answer::<Verdict>(202, "The accepted events are safe; `errors` names every other one")
+        .answer::<Verdict>(
+            202,
+            "The accepted events are stored safely. `errors` lists the reasons of the rejected events",
+        )
         .sends(202, "Idempotency-Replayed", "true, if this is the answer of an earlier request with the same key");
 }
 

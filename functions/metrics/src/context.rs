@@ -41,5 +41,5 @@ impl Defining {
 /// If the table does not answer.
 pub async fn metrics_of(table: &MetricTable, account_id: &AccountId) -> Result<(Metrics, i64), ApiError> {
     let kept = table.list(account_id).await.map_err(errors::table)?;
-    Ok((Metrics::new(kept.documents), kept.revision))
+    Ok((Metrics::new(kept.definitions), kept.revision))
 }

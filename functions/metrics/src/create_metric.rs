@@ -1,7 +1,7 @@
 //! `POST /api/metrics`: a new metric.
 
 use analytics_domain::{access::Operation, metric::METRICS};
-use analytics_http::{ApiError, Reply, created, openapi::Document};
+use analytics_http::{ApiError, Reply, created, openapi::OpenApi};
 use analytics_runtime::Call;
 
 use crate::{
@@ -10,17 +10,17 @@ use crate::{
     schema::MetricDefinition,
 };
 
-/// What the API's document says of it.
-pub fn describe(document: &mut Document) {
+/// Describes the operation in the OpenAPI document.
+pub fn describe(document: &mut OpenApi) {
     let description = format!(
         "An account has at most {METRICS} metrics. A metricId in the body becomes the id, if no other metric has it."
     );
     document
         .operation(Operation::CreateMetric, "Define a metric", &description)
         .body::<MetricDefinition>()
-        .refusal(409, "There is a metric of this name or id, or somebody has changed metrics at the same time")
+        .refusal(409, "Another metric has this name or id, or metrics were changed at the same time: see `code`")
         .answer::<Defined>(201, "The metric, what the names in its formula mean, and what may surprise")
-        .sends(201, "Location", "Where it is from now on")
+        .sends(201, "Location", "Path of the new metric")
         .sends(201, "ETag", "Its version, for If-Match");
 }
 

@@ -67,7 +67,7 @@ impl MetricOut {
     }
 }
 
-/// A metric that was just defined, with what its formula was found to mean.
+/// A metric, the meaning of the names in its formula, and warnings.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "DefinedMetric")]

@@ -2,18 +2,22 @@
 
 use analytics_domain::access::Operation;
 use analytics_dynamo::MetricTable;
-use analytics_http::{ApiError, Reply, no_content, openapi::Document};
+use analytics_http::{ApiError, Reply, no_content, openapi::OpenApi};
 use analytics_runtime::Call;
 
 use crate::{ABOUT_ID, define::remove};
 
-/// What the API's document says of it.
-pub fn describe(document: &mut Document) {
+/// Describes the operation in the OpenAPI document.
+pub fn describe(document: &mut OpenApi) {
     document
-        .operation(Operation::DeleteMetric, "Delete a metric", "One that no other metric uses")
+        .operation(
+            Operation::DeleteMetric,
+            "Delete a metric",
+            "Deletes a metric of the account. A metric that another metric uses is not deleted",
+        )
         .id("id", "metric", ABOUT_ID)
         .if_match()
-        .empty(204, "It is gone");
+        .empty(204, "The metric is deleted");
 }
 
 /// Deletes a metric, of the version in `If-Match` if there is one, that no other metric uses.

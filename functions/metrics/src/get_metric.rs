@@ -2,7 +2,7 @@
 
 use analytics_domain::access::Operation;
 use analytics_dynamo::MetricTable;
-use analytics_http::{ApiError, Reply, json, openapi::Document, with_version};
+use analytics_http::{ApiError, Reply, json, openapi::OpenApi, with_version};
 use analytics_runtime::Call;
 
 use crate::{
@@ -11,10 +11,10 @@ use crate::{
     define::{MetricOut, built_in_or_own},
 };
 
-/// What the API's document says of it.
-pub fn describe(document: &mut Document) {
+/// Describes the operation in the OpenAPI document.
+pub fn describe(document: &mut OpenApi) {
     document
-        .operation(Operation::GetMetric, "Get a metric's definition", "One of the account's own, or a built-in one")
+        .operation(Operation::GetMetric, "Get a metric's definition", "A metric of the account, or a built-in metric")
         .id("id", "metric", ABOUT_ID)
         .answer::<MetricOut>(200, "The metric")
         .sends(200, "ETag", "Its version, for If-Match");

@@ -2,7 +2,7 @@
 
 use analytics_answers::{Answers, Ask, Query, Scope};
 use analytics_domain::{access::Operation, metric::QueryDraft, search::ParameterError};
-use analytics_http::{ApiError, Reply, csv as csv_reply, json, openapi::Document};
+use analytics_http::{ApiError, Reply, csv as csv_reply, json, openapi::OpenApi};
 use analytics_questions::{AnswerOut, csv, refused};
 use analytics_runtime::Call;
 
@@ -14,9 +14,10 @@ enum Format {
     Csv,
 }
 
-/// What the API's document says of it.
-pub fn describe(document: &mut Document) {
-    let description = "Of a metric that is kept in rollups, whatever the range; else of the events themselves";
+/// Describes the operation in the OpenAPI document.
+pub fn describe(document: &mut OpenApi) {
+    let description = "Complete buckets are read from rollups, the rest from events. The numbers are the same: `source` says which were \
+                       read.";
     document
         .operation(Operation::GetMetricData, "Get a metric's numbers over time", description)
         .id("id", "metric", ABOUT_ID)

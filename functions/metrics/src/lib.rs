@@ -16,14 +16,14 @@ mod schema;
 mod size;
 pub mod update_metric;
 
-use analytics_http::openapi::Document;
+use analytics_http::openapi::OpenApi;
 
 /// What the document says of a metric's id in a path.
 const ABOUT_ID: &str = "Id of a metric, such as delivery_rate";
 pub use context::Defining;
 
-/// What the API's document says of these functions.
-pub fn describe(document: &mut Document) {
+/// Describes this package's operations in the OpenAPI document.
+pub fn describe(document: &mut OpenApi) {
     document.tag("Metrics", "Define metrics, and get their numbers");
     list_metrics::describe(document);
     create_metric::describe(document);

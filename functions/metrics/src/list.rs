@@ -25,7 +25,7 @@ const PAGE_BYTES: usize = 4_000_000;
 #[schemars(rename = "Metrics")]
 pub struct MetricPage {
     metrics: Vec<MetricOut>,
-    /// Where the next part begins; none if this is the last.
+    /// The `cursor` of the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
@@ -33,7 +33,7 @@ pub struct MetricPage {
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "only its shape is used: `list` reads parameters, all errors at once")]
 pub struct Parameters {
-    /// Metrics of a page at most; it may have fewer. 100 by default.
+    /// Most metrics of a page, 100 by default. A page may have fewer.
     #[schemars(range(min = 1, max = MOST))]
     limit: Option<u32>,
     /// `nextCursor` of the page before.

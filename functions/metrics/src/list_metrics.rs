@@ -2,7 +2,7 @@
 
 use analytics_domain::access::Operation;
 use analytics_dynamo::MetricTable;
-use analytics_http::{ApiError, Reply, json, openapi::Document};
+use analytics_http::{ApiError, Reply, json, openapi::OpenApi};
 use analytics_runtime::Call;
 
 use crate::{
@@ -10,13 +10,13 @@ use crate::{
     list::{MetricPage, Parameters, list},
 };
 
-/// What the API's document says of it.
-pub fn describe(document: &mut Document) {
+/// Describes the operation in the OpenAPI document.
+pub fn describe(document: &mut OpenApi) {
     let (summary, description) = ("List metrics", "The account's own, then the built-in ones");
     document
         .operation(Operation::ListMetrics, summary, description)
         .query::<Parameters>()
-        .refusal(400, "The cursor is none that a list of metrics has given")
+        .refusal(400, "No list of metrics has returned this cursor")
         .answer::<MetricPage>(200, "A page of metrics");
 }
 

@@ -2,7 +2,7 @@
 
 use analytics_answers::{Answers, Scope};
 use analytics_domain::access::Operation;
-use analytics_http::{ApiError, Reply, json, openapi::Document};
+use analytics_http::{ApiError, Reply, json, openapi::OpenApi};
 use analytics_questions::{AnswerOut, Questions};
 use analytics_runtime::Call;
 use schemars::JsonSchema;
@@ -16,10 +16,9 @@ struct Results<'a> {
     results: Vec<AnswerOut<'a>>,
 }
 
-/// What the API's document says of it.
-pub fn describe(document: &mut Document) {
-    let description = "For formulas that are not stored, or for several metrics at once: either `formula` (with what else makes a \
-                       definition), or `metric`, or a list `queries` of such";
+/// Describes the operation in the OpenAPI document.
+pub fn describe(document: &mut OpenApi) {
+    let description = "Send `formula` with any other fields of a definition, or `metric` with an id, or `queries` with a list of both";
     document
         .operation(Operation::QueryMetrics, "Get numbers for formulas and metrics", description)
         .body::<MetricQuery>()

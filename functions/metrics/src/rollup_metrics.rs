@@ -175,8 +175,9 @@ pub async fn handle(app: &App, call: &Call) -> Result<Done, RollupError> {
     let rollups = Rollups::new(app, app.work.progress().await?);
     let looking = async {
         match call {
-            // After an upgrade nobody may be noted, and answers would come from events until somebody is.
-            Call::Routine if rollups.is_of_another_generation() => rollups.look_for_everything().await,
+            // After an upgrade that changes the series, build them now: otherwise idle accounts would be answered from events until
+            // they send again.
+            Call::Routine if rollups.series_have_changed() => rollups.look_for_everything().await,
             Call::Routine => Ok(()),
             Call::Everything => rollups.look_for_everything().await,
             Call::Account(account_id) => rollups.look_for(account_id).await,

@@ -1,4 +1,4 @@
-//! The shapes of what is asked and defined, for the API's document. What reads them is `analytics_domain::metric`, which names all
+//! The shapes of definitions and questions, for the OpenAPI document alone. `analytics_domain::metric` reads them and names all
 //! errors at once.
 #![expect(dead_code, reason = "only the shapes are used")]
 
@@ -21,13 +21,13 @@ pub struct MetricDefinition {
     formula: FormulaText,
     #[schemars(flatten)]
     details: Details,
-    /// The id that a new metric gets; by default one that is made of its name.
+    /// Id of the new metric; by default made from the name. With PUT: unchanged.
     #[schemars(extend("format" = "metric-id"))]
     metric_id: Option<String>,
-    /// The account of the token.
+    /// The token's account. Another account is refused with `account_mismatch`.
     #[schemars(extend("format" = "account-id"))]
     account_id: Option<String>,
-    /// As it is, when a metric is replaced.
+    /// With PUT: unchanged. POST ignores this field.
     #[schemars(extend("format" = "created-at"))]
     created_at: Option<String>,
     /// Ignored: the service computes it.
@@ -69,7 +69,7 @@ struct Formula {
     formula: FormulaText,
     #[schemars(length(min = 1, max = NAME_CHARS), extend("pattern" = VISIBLE))]
     name: Option<String>,
-    /// gauge by default.
+    /// `gauge` by default.
     #[schemars(rename = "type")]
     kind: Option<Kind>,
     #[schemars(flatten)]
@@ -156,22 +156,23 @@ struct Window {
     to: Option<DayOrTime>,
     period: Option<Period>,
     interval: Option<Interval>,
-    /// IANA name: days, weeks and months are its own. UTC by default.
+    /// IANA name of the time zone in which buckets and periods begin. `UTC` by default.
     #[schemars(extend("format" = "time-zone"))]
     timezone: Option<String>,
     /// Conditions: campaignId = "spring" and (amount >= 5 or not test) and country in ("DE", "FR") and name contains "sale" and
     /// groupId exists.
     #[schemars(extend("format" = "filter"))]
     filter: Option<String>,
-    /// A second range, to compare with.
+    /// Compares with the period before, or with the same time a year before.
     compare: Option<Compare>,
-    /// Groups that are shown by themselves; the others are put together. 10 by default.
+    /// Number of groups that are series of their own, 10 by default. All other groups are one series.
     #[schemars(range(min = 1, max = MOST_GROUPS))]
     limit: Option<u32>,
-    /// `-total`: the largest first, which is the default.
+    /// Which groups come first: `-total` (largest first, the default), `total` or `key`.
     #[schemars(extend("enum" = ["-total", "total", "key"]))]
     order_by: Option<String>,
-    /// The currency that amounts are taken in, such as USD. By default the only one there is: amounts of several are not added.
+    /// Takes amounts in this currency only, such as `USD`. By default the only currency of the events: amounts of several
+    /// currencies are never added.
     #[schemars(length(max = CURRENCY_CHARS), extend("pattern" = r"^[^\u0000-\u001f\u007f-\u009f]*$"))]
     currency: Option<String>,
 }
@@ -232,11 +233,11 @@ shape!(GroupBy, {
 });
 
 shape!(GroupList, {
-    json_schema!({"type": "string", "format": "path-list", "description": format!("{}, separated by commas", groups())})
+    json_schema!({"type": "string", "format": "path-list", "description": format!("{}. Separate them by commas", groups())})
 });
 
 fn groups() -> String {
-    format!("Up to {DIMENSIONS} properties; of the event's own fields {}", FIELDS.join(", "))
+    format!("Up to {DIMENSIONS} properties to split by. The event's own fields are {}", FIELDS.join(", "))
 }
 
 fn path() -> Schema {

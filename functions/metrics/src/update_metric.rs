@@ -1,7 +1,7 @@
 //! `PUT /api/metrics/{id}`: another definition for a metric.
 
 use analytics_domain::access::Operation;
-use analytics_http::{ApiError, Reply, json, openapi::Document, with_version};
+use analytics_http::{ApiError, Reply, json, openapi::OpenApi, with_version};
 use analytics_runtime::Call;
 
 use crate::{
@@ -10,9 +10,10 @@ use crate::{
     schema::MetricDefinition,
 };
 
-/// What the API's document says of it.
-pub fn describe(document: &mut Document) {
-    let description = "Takes what GET gives. metricId, accountId and createdAt must be as they are, if they are sent.";
+/// Describes the operation in the OpenAPI document.
+pub fn describe(document: &mut OpenApi) {
+    let description = "Takes what GET returns. metricId and createdAt, if sent, must be unchanged; accountId, if sent, must be the token's \
+                       account.";
     document
         .operation(Operation::UpdateMetric, "Replace a metric's definition", description)
         .id("id", "metric", ABOUT_ID)

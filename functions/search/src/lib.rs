@@ -2,9 +2,9 @@
 
 pub mod search_events;
 
-use analytics_http::openapi::Document;
+use analytics_http::openapi::OpenApi;
 
-/// What the API's document says of this function. It belongs to the events.
-pub fn describe(document: &mut Document) {
+/// Describes this package's operations in the OpenAPI document.
+pub fn describe(document: &mut OpenApi) {
     search_events::describe(document);
 }

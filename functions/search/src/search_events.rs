@@ -8,7 +8,7 @@ use analytics_domain::{
     search::{LARGEST_LIMIT, Query, RejectedSearch, Search},
     time,
 };
-use analytics_http::{ApiError, Reply, json, openapi::Document};
+use analytics_http::{ApiError, Reply, json, openapi::OpenApi};
 use analytics_runtime::Call;
 use analytics_warehouse::{EventWarehouse, FoundEvent, FoundPage, FoundRejected, WarehouseError};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -55,7 +55,7 @@ impl Events for EventWarehouse {
 #[schemars(rename = "FoundEvents")]
 struct Page<T> {
     events: Vec<T>,
-    /// For the next page; null if this is the last one.
+    /// The `cursor` of the next page; null on the last page.
     next_cursor: Option<String>,
     /// How many events match, if `count=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,7 +83,7 @@ struct EventOut {
     properties: Box<RawValue>,
     #[serde(skip_serializing_if = "ContextOut::is_empty")]
     context: ContextOut,
-    /// How far the sender's clock was behind ours.
+    /// How far the client's clock was behind the service's, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     clock_skew_ms: Option<i64>,
     /// `timestamp`, corrected by `clockSkewMs`.
@@ -92,7 +92,7 @@ struct EventOut {
     corrected_timestamp: Option<String>,
 }
 
-/// Who sent an event, as far as it is known.
+/// The context of an event, as far as it is known.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "FoundContext")]
@@ -121,15 +121,15 @@ struct RejectedOut {
     account_id: AccountId,
     #[schemars(extend("format" = "date-time"))]
     received_at: String,
-    /// Its place in the batch, from 0.
+    /// Index of the event in its batch, from 0.
     index: u32,
-    /// Why it was refused.
+    /// The first reason of the refusal.
     code: String,
     /// JSON pointer (RFC 6901) into the event.
     pointer: String,
     detail: String,
     event_name: String,
-    /// The event as it came, perhaps cut.
+    /// The event as it was sent, without unknown fields, cut at 4 KB.
     event: String,
 }
 
@@ -147,9 +147,9 @@ enum Found {
 #[schemars(rename_all = "camelCase")]
 #[expect(dead_code, reason = "only its shape is used: `analytics_domain::search` reads parameters, all errors at once")]
 struct Parameters {
-    /// Any of these types, separated by commas. A type with a comma goes in quotes.
+    /// Any of these types, separated by commas. Write a type with a comma in double quotes.
     event_type: Option<String>,
-    /// Any of these names, separated by commas. A name with a comma goes in quotes.
+    /// Any of these names, separated by commas. Write a name with a comma in double quotes.
     event_name: Option<String>,
     /// The event of this id.
     event_id: Option<String>,
@@ -157,27 +157,27 @@ struct Parameters {
     session_id: Option<String>,
     /// Events of this user.
     user_id: Option<String>,
-    /// Inclusive. A time as events have it.
+    /// Start of the time range (inclusive), by `timestamp`: RFC 3339 or epoch milliseconds.
     #[schemars(extend("format" = "moment"))]
     from: Option<String>,
-    /// Exclusive.
+    /// End of the time range (exclusive).
     #[schemars(extend("format" = "moment"))]
     to: Option<String>,
     /// Conditions on properties, such as: tags = "vip" and not (price >= 10).
     #[schemars(extend("format" = "filter"))]
     filter: Option<String>,
-    /// Words that must all stand somewhere in the event's strings, in any script and case. Parts of words count; "in quotes" as
-    /// it stands.
+    /// Words that the strings of `properties` must all hold, in any script and case, also as parts of words. Text in double
+    /// quotes is a phrase.
     q: Option<String>,
-    /// property.NAME=VALUE, text or number; property.NAME[gte]=VALUE with eq, ne, gt, gte, lt, lte, contains, exists. A NAME
-    /// with dots is a path; one with brackets goes in quotes.
+    /// `property.NAME=VALUE` finds a text or a number. `property.NAME[OP]=VALUE` compares; OP is eq, ne, gt, gte, lt, lte,
+    /// contains or exists. Dots in NAME go into objects. Write a NAME with brackets in double quotes.
     #[schemars(schema_with = "property")]
     property: (),
-    /// `rejected`: events that were refused, each with its reason.
+    /// `accepted` by default. `rejected` finds refused events, each with its first reason.
     status: Option<Status>,
     /// With status=rejected: only events that were refused for this reason.
     code: Option<String>,
-    /// Events of a page at most; it may have fewer. 50 by default.
+    /// Most events of a page, 50 by default. A page may have fewer.
     #[schemars(range(min = 1, max = LARGEST_LIMIT))]
     limit: Option<u32>,
     /// `nextCursor` of the page before.
@@ -201,14 +201,13 @@ fn property(_: &mut SchemaGenerator) -> Schema {
     }})
 }
 
-/// What the API's document says of it.
-pub fn describe(document: &mut Document) {
-    let description =
-        "All that is asked for must hold. The next page begins where this one ends, whatever comes meanwhile.";
+/// Describes the operation in the OpenAPI document.
+pub fn describe(document: &mut OpenApi) {
+    let description = "All conditions must hold. Pages neither repeat nor skip events while new events arrive.";
     document
         .operation(Operation::SearchEvents, "Find events, newest first", description)
         .query::<Parameters>()
-        .refusal(400, "The cursor is none that a search has given")
+        .refusal(400, "No search has returned this cursor")
         .answer::<Page<Found>>(200, "A page of events");
 }
 

@@ -1,15 +1,15 @@
 //! `GET /api/asyncapi.json`: the description of the live streams.
 
 use analytics_domain::access::Operation;
-use analytics_http::{ApiError, Reply, json_bytes, openapi::Document};
+use analytics_http::{ApiError, Reply, json_bytes, openapi::OpenApi};
 use http::{HeaderValue, StatusCode, header};
 use lambda_http::Request;
 use serde_json::{Map, Value};
 
 const DOCUMENT: &str = include_str!("asyncapi.json");
 
-/// What the API's document says of it.
-pub fn describe(document: &mut Document) {
+/// Describes the operation in the OpenAPI document.
+pub fn describe(document: &mut OpenApi) {
     document
         .operation(
             Operation::GetAsyncapi,

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use analytics_domain::access::Operation;
-use analytics_http::{ApiError, Incoming, Reply, openapi::Document};
+use analytics_http::{ApiError, Incoming, Reply, openapi::OpenApi};
 use analytics_platform::{
     config::{ConfigError, Lookup},
     gateway,
@@ -63,15 +63,15 @@ impl App {
     }
 }
 
-/// What the API's document says of the page and of its files.
-pub fn describe(document: &mut Document) {
+/// Describes the operations in the OpenAPI document.
+pub fn describe(document: &mut OpenApi) {
     document
         .operation(Operation::GetDashboard, "Get the live dashboard", "A page for a browser")
         .file(200, "A page", "text/html")
-        .empty(304, "The page is the one of If-None-Match");
+        .empty(304, "The page has not changed since If-None-Match");
     document
         .operation(Operation::GetDashboardFile, "Get a part of the live dashboard", "The name changes with the content")
-        .id("file", "asset", "A name that the page has")
+        .id("file", "asset", "Name of a file that the page uses")
         .file(200, "A script or a style sheet", "text/javascript")
         .file(200, "A script or a style sheet", "text/css");
 }

@@ -8,7 +8,7 @@ use std::{
 
 use analytics_domain::access::Operation;
 use analytics_dynamo::AnswerTable;
-use analytics_http::{ApiError, Reply, json_bytes, openapi::Document};
+use analytics_http::{ApiError, Reply, json_bytes, openapi::OpenApi};
 use analytics_messaging::Queue;
 use analytics_platform::{
     aws,
@@ -66,8 +66,8 @@ impl App {
     }
 }
 
-/// What the API's document says of it.
-pub fn describe(document: &mut Document) {
+/// Describes the operation in the OpenAPI document.
+pub fn describe(document: &mut OpenApi) {
     document
         .operation(
             Operation::GetHealth,

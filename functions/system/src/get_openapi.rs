@@ -3,22 +3,22 @@
 use std::sync::LazyLock;
 
 use analytics_domain::access::Operation;
-use analytics_http::{ApiError, Reply, json_bytes, openapi::Document};
+use analytics_http::{ApiError, Reply, json_bytes, openapi::OpenApi};
 use http::{HeaderValue, StatusCode, header};
 use lambda_http::Request;
 use serde_json::{Map, Value};
 
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| document().to_string());
 
-const ABOUT: &str = "Event analytics for Telegram marketing: events in, exact counts out. Every request but those of this document, \
-                     of the dashboard and of the state of the service has a token; everything belongs to the token's account. A \
-                     `format` that JSON Schema does not know (formula, filter, path, time-zone, day-or-time, and the like) stands for \
-                     rules that a schema cannot say: `docs/api` has them, and who breaks one is told how to put it right.";
+const ABOUT: &str = "Event analytics for Telegram marketing. Send a token with each request, except for the health check, the OpenAPI \
+                     and AsyncAPI documents and the dashboard. Everything belongs to the token's account. A `format` that JSON \
+                     Schema does not know (formula, filter, path, time-zone, day-or-time and others) stands for rules that a \
+                     schema cannot state: see `docs/api`. If a request breaks a rule, `detail` says how to correct it.";
 
 /// The whole document: what each package says of its functions.
 #[must_use]
 pub fn document() -> Value {
-    let mut document = Document::default();
+    let mut document = OpenApi::default();
     ingest::describe(&mut document);
     search::describe(&mut document);
     metrics::describe(&mut document);
@@ -26,8 +26,8 @@ pub fn document() -> Value {
     document.finish("Analytics", env!("CARGO_PKG_VERSION"), ABOUT)
 }
 
-/// What the API's document says of itself.
-pub fn describe(document: &mut Document) {
+/// Describes the operation in the OpenAPI document.
+pub fn describe(document: &mut OpenApi) {
     document
         .operation(Operation::GetOpenapi, "Get this document", "The routes and shapes of the HTTP API, as OpenAPI 3.1")
         .answer::<Map<String, Value>>(200, "An OpenAPI document");

@@ -6,10 +6,10 @@ pub mod get_health;
 pub mod get_openapi;
 pub mod refuse_route;
 
-use analytics_http::openapi::Document;
+use analytics_http::openapi::OpenApi;
 
-/// What the API's document says of these functions.
-pub fn describe(document: &mut Document) {
+/// Describes this package's operations in the OpenAPI document.
+pub fn describe(document: &mut OpenApi) {
     document.tag("System", "The state of the service, its documents and its dashboard");
     get_health::describe(document);
     get_openapi::describe(document);

@@ -1,12 +1,12 @@
-//! Whatever no other route is for: 405 if the path is one of another method, else 404.
+//! Requests that no route matches: 405 if the path takes other methods, else 404.
 
 use analytics_domain::access::named_routes;
 use analytics_http::{ApiError, Reply};
 use http::StatusCode;
 use lambda_http::{Request, RequestExt};
 
-/// Below this, two paths have little in common but some letters.
-const ALIKE: f64 = 0.6;
+/// Least likeness of a path that is suggested.
+const MIN_LIKENESS: f64 = 0.6;
 
 /// Refuses a request, and says which one would be right.
 ///
@@ -14,16 +14,17 @@ const ALIKE: f64 = 0.6;
 /// Always: 405 with `Allow` if the path takes other methods, else 404.
 pub async fn handle(_: &(), request: Request) -> Result<Reply, ApiError> {
     let (method, path) = (request.method().as_str(), request.raw_http_path());
-    let methods: Vec<&str> = named_routes().filter(|route| route.has_path(path)).map(|route| route.method).collect();
+    let methods: Vec<&str> =
+        named_routes().filter(|route| route.matches_path(path)).map(|route| route.method).collect();
     if methods.is_empty() {
         let end = without_prefix(path);
         let likeness = |known| (strsim::normalized_damerau_levenshtein(end, without_prefix(known)), known);
         let nearest = named_routes().map(|route| likeness(route.path)).max_by(|one, other| one.0.total_cmp(&other.0));
-        let meant = match nearest.filter(|(likeness, _)| *likeness > ALIKE) {
+        let meant = match nearest.filter(|(likeness, _)| *likeness > MIN_LIKENESS) {
             Some((_, nearest)) => format!(": did you mean {nearest}?"),
             None => "; GET /api/openapi.json lists the paths".to_owned(),
         };
-        let detail = format!("there is nothing at this path{meant}");
+        let detail = format!("no such path{meant}");
         return Err(ApiError::new(StatusCode::NOT_FOUND, "unknown_route", detail));
     }
     let methods = methods.join(", ");
@@ -32,7 +33,7 @@ pub async fn handle(_: &(), request: Request) -> Result<Reply, ApiError> {
     Err(ApiError { allow: Some(methods.into()), ..refusal })
 }
 
-/// Nearly all paths begin alike, which says nothing.
+/// The path without `/api`, which nearly all paths share.
 fn without_prefix(path: &str) -> &str {
     path.strip_prefix("/api").unwrap_or(path)
 }
@@ -49,7 +50,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_path_of_other_methods_is_told_from_one_that_is_not_there() {
+    async fn a_wrong_method_gets_405_and_an_unknown_path_404() {
         let refused_method = refused("PATCH", "/api/metrics/ctr").await;
         assert_eq!((refused_method.status.as_u16(), refused_method.code), (405, "method_not_allowed"));
         let reply = refused_method.into_reply("r");

@@ -14,7 +14,7 @@ use crate::{
 
 const REQUIREMENTS: &str = include_str!("../../../tests/document/requirements.txt");
 
-/// Requests as the one who may do everything, as one who only reads, and without a token.
+/// The roles that send requests: one that may do everything, one that only reads, and no token.
 const CALLERS: [Option<&str>; 3] = [Some("admin"), Some("viewer"), None];
 
 /// The checks of the document that the running stack serves.
@@ -32,7 +32,7 @@ pub fn tests(config: &Config, variables: &[(&'static str, String)]) -> Result<Ve
     for role in CALLERS {
         let mut run = Command::new(&python);
         run.arg("run.py").current_dir(&folder).env("ACCOUNT", account).env("API_URL", api);
-        // Not those of the shell that this runs in.
+        // Do not inherit TOKEN and ROLE from the shell.
         run.env_remove("TOKEN").env_remove("ROLE");
         if let Some(role) = role {
             let options = ["--account", account, "--role", role].map(str::to_owned);

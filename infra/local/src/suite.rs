@@ -17,7 +17,7 @@ const SLOWEST: usize = 10;
 /// End-to-end tests at the same time: most of the time of each is waiting.
 const AT_ONCE: &str = "6";
 
-/// What a lane came to.
+/// The result of a lane.
 #[derive(Debug, Default, Clone, PartialEq)]
 struct Outcome {
     passed: usize,
@@ -164,8 +164,8 @@ fn test_binaries(config: &Config, which: &[&str]) -> Result<Vec<TestBinary>> {
     Ok(String::from_utf8(output.stdout)?.lines().filter_map(binary).collect())
 }
 
-/// Runs a test program so that it says how long each test took, which is not stable yet: a compiler that is not a nightly one
-/// shows it to those who ask by this variable. It is not set while anything is built, since crates look at it.
+/// Runs a test program with the time of each test. `--report-time` is unstable, so a stable compiler needs RUSTC_BOOTSTRAP. The
+/// variable is not set for builds, since build scripts read it.
 fn timed(config: &Config, test: &TestBinary, parts: &[String]) -> Result<Command> {
     let mut command = Command::new(&test.program);
     command.args(parts).args(["-Zunstable-options", "--report-time"]).env("RUSTC_BOOTSTRAP", "1");

@@ -204,7 +204,7 @@ impl Answers {
         let lists: BTreeMap<&AccountId, Result<_, TableError>> = accounts.into_iter().zip(lists).collect();
         let of = |(scope, _): &(&Scope, &Ask)| match lists.get(&scope.account_id) {
             None => Ok(Metrics::new(Vec::new())),
-            Some(Ok(kept)) => Ok(Metrics::new(kept.documents.clone())),
+            Some(Ok(kept)) => Ok(Metrics::new(kept.definitions.clone())),
             Some(Err(error)) => Err(AskError::from(error.clone())),
         };
         pairs.iter().map(of).collect()

@@ -9,10 +9,10 @@ use crate::{compute::Settled, formulas::Formula};
 /// Units in which a rate is a number of percent.
 const PERCENT: [&str; 4] = ["percentage", "percent", "pct", "%"];
 
-/// What may surprise in an answer, or of a metric that is defined.
+/// A warning about an answer or a metric.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Warning {
-    /// Stable name of what may surprise.
+    /// Stable name of the warning.
     pub code: &'static str,
     pub detail: String,
 }

@@ -67,7 +67,7 @@ pub enum Operation {
     GetAsyncapi,
     GetDashboard,
     GetDashboardFile,
-    /// What no other route is for.
+    /// Answers requests that no route matches.
     RefuseRoute,
 }
 
@@ -88,12 +88,12 @@ pub struct Route {
     /// Folder, package and binary of the function.
     pub function: &'static str,
     pub roles: Access,
-    /// Whether each use is noted, with who it was.
+    /// Whether uses belong in the audit log, which is yet to come.
     pub is_audited: bool,
 }
 
-/// The path of requests that no route is for, as the gateway names it.
-pub const ANY_OTHER: &str = "$default";
+/// The gateway's name for the route of all other requests.
+pub const DEFAULT_PATH: &str = "$default";
 
 /// Every route of the HTTP API, the one of any other path included.
 pub const ROUTES: [Route; 16] = {
@@ -122,7 +122,7 @@ pub const ROUTES: [Route; 16] = {
         route(GetAsyncapi, "GET", "/api/asyncapi.json", "get-asyncapi", Everyone),
         route(GetDashboard, "GET", "/", "get-dashboard", Everyone),
         route(GetDashboardFile, "GET", "/assets/{file}", "get-dashboard", Everyone),
-        route(RefuseRoute, "ANY", ANY_OTHER, "refuse-route", Everyone),
+        route(RefuseRoute, "ANY", DEFAULT_PATH, "refuse-route", Everyone),
     ]
 };
 
@@ -143,7 +143,7 @@ impl Route {
 
     /// Whether this is the path of a request, whatever its method is. A parameter stands for one segment.
     #[must_use]
-    pub fn has_path(&self, path: &str) -> bool {
+    pub fn matches_path(&self, path: &str) -> bool {
         let (mut own, mut segments) = (self.path.split('/'), path.split('/'));
         loop {
             match (own.next(), segments.next()) {
@@ -157,7 +157,7 @@ impl Route {
 
 /// The routes with a path of their own.
 pub fn named_routes() -> impl Iterator<Item = &'static Route> {
-    ROUTES.iter().filter(|route| route.path != ANY_OTHER)
+    ROUTES.iter().filter(|route| route.path != DEFAULT_PATH)
 }
 
 impl Operation {
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn a_path_belongs_to_its_routes_whatever_its_parameters_are() {
         let methods = |path: &str| -> Vec<&str> {
-            ROUTES.iter().filter(|route| route.has_path(path)).map(|route| route.method).collect()
+            ROUTES.iter().filter(|route| route.matches_path(path)).map(|route| route.method).collect()
         };
         assert_eq!(methods("/api/metrics/ctr"), ["GET", "PUT", "DELETE"]);
         assert_eq!(methods("/api/metrics/ctr/data"), ["GET"]);
@@ -203,6 +203,12 @@ mod tests {
                 .iter()
                 .all(|path| methods(path).is_empty())
         );
+    }
+
+    #[test]
+    fn what_changes_definitions_belongs_in_the_audit_log() {
+        let audited: Vec<&str> = ROUTES.iter().filter(|route| route.is_audited).map(|route| route.function).collect();
+        assert_eq!(audited, ["create-metric", "update-metric", "delete-metric"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 mod answers;
 mod connections;
-mod documents;
+mod definitions;
 mod feeds;
 mod metrics;
 mod seen;
@@ -22,7 +22,7 @@ use aws_types::SdkConfig;
 pub use answers::AnswerTable;
 pub use aws_sdk_dynamodb::Client as Tables;
 pub use connections::{Added, ConnectionTable};
-pub use documents::{Document, Documents, Kept};
+pub use definitions::{DefinitionList, DefinitionTable, StoredDefinition};
 pub use feeds::FeedTable;
 pub use metrics::MetricTable;
 pub use seen::SeenTable;

@@ -2,12 +2,12 @@
 
 use analytics_domain::metric::Metric;
 
-use crate::documents::{Document, Documents};
+use crate::definitions::{DefinitionTable, StoredDefinition};
 
 /// The metrics that accounts define.
-pub type MetricTable = Documents<Metric>;
+pub type MetricTable = DefinitionTable<Metric>;
 
-impl Document for Metric {
+impl StoredDefinition for Metric {
     const TABLE: &'static str = "METRICS_TABLE";
     const KEY: &'static str = "metricId";
     const CONTENT: &'static str = "metric";

@@ -1,6 +1,6 @@
 //! The OpenAPI 3.1 document: paths, methods and roles from the table of routes, shapes from the types that are read and sent.
 //!
-//! Each package of functions adds its operations to a [`Document`]. Doc comments of the types are the document's descriptions.
+//! Each package of functions adds its operations to a [`OpenApi`]. Doc comments of the types are the document's descriptions.
 
 use analytics_domain::access::{Access, Operation, Role, Route};
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
@@ -10,7 +10,7 @@ use crate::error::Problem;
 
 /// The document while operations are added to it.
 #[derive(Debug)]
-pub struct Document {
+pub struct OpenApi {
     paths: Map<String, Value>,
     tags: Vec<Value>,
     /// Of what is read.
@@ -21,12 +21,12 @@ pub struct Document {
 
 /// An operation of the document.
 #[derive(Debug)]
-pub struct Described<'d> {
-    document: &'d mut Document,
+pub struct OperationDoc<'d> {
+    document: &'d mut OpenApi,
     route: &'static Route,
 }
 
-impl Default for Document {
+impl Default for OpenApi {
     fn default() -> Self {
         let settings = || {
             let mut settings = SchemaSettings::draft2020_12();
@@ -43,14 +43,14 @@ impl Default for Document {
     }
 }
 
-impl Document {
+impl OpenApi {
     /// Operations that are added from now on are shown together, under this name.
     pub fn tag(&mut self, name: &str, description: &str) {
         self.tags.push(json!({"name": name, "description": description}));
     }
 
     /// Adds an operation. What every operation of its kind has is there already: its id, its roles, how it is refused.
-    pub fn operation(&mut self, operation: Operation, summary: &str, description: &str) -> Described<'_> {
+    pub fn operation(&mut self, operation: Operation, summary: &str, description: &str) -> OperationDoc<'_> {
         let route = operation.route();
         let mut value = json!({
             "operationId": operation.id(), "summary": summary, "description": description, "responses": {},
@@ -63,19 +63,16 @@ impl Document {
                 value["x-roles"] = json!(roles.iter().copied().map(Role::name).collect::<Vec<_>>());
             }
         }
-        if route.is_audited {
-            value["x-audited"] = json!(true);
-        }
         let path = self.paths.entry(route.path).or_insert_with(|| json!({}));
         path[route.method.to_ascii_lowercase()] = value;
-        let mut described = Described { document: self, route };
+        let mut described = OperationDoc { document: self, route };
         if route.roles != Access::Everyone {
-            described.refuse(401, "There is no token, or it does not count: see `code`");
-            described.refuse(403, "The token's role may not do this");
-            described.refuse(503, "A store does not answer: send it again after Retry-After");
+            described.refuse(401, "The token is missing or invalid: see `code`");
+            described.refuse(403, "The token's role may not call this operation");
+            described.refuse(503, "A dependency is unavailable: retry after `Retry-After`");
             described.sends(503, "Retry-After", "Seconds to wait");
         }
-        described.refuse_as("default", "Anything else that can go wrong");
+        described.refuse_as("default", "A defect of the service: see `code`");
         described
     }
 
@@ -85,10 +82,10 @@ impl Document {
         let _ = self.answers.subschema_for::<Problem<'_>>();
         let mut schemas = self.inputs.take_definitions(true);
         let mut answers = self.answers.take_definitions(true);
-        answers.values_mut().for_each(sent);
-        schemas.values_mut().for_each(closed);
+        answers.values_mut().for_each(close_answer);
+        schemas.values_mut().for_each(close_request);
         schemas.extend(answers);
-        schemas.values_mut().for_each(unwrapped);
+        schemas.values_mut().for_each(unwrap_descriptions);
         json!({
             "openapi": "3.1.0",
             "info": {
@@ -108,7 +105,7 @@ impl Document {
     }
 }
 
-impl Described<'_> {
+impl OperationDoc<'_> {
     fn value(&mut self) -> &mut Value {
         &mut self.document.paths[self.route.path][self.route.method.to_ascii_lowercase()]
     }
@@ -136,7 +133,7 @@ impl Described<'_> {
         self.parameter(
             json!({"name": name, "in": "path", "required": true, "schema": schema, "description": description}),
         );
-        self.refuse(404, "There is none of this id");
+        self.refuse(404, "Not found: see `code`");
         self
     }
 
@@ -149,7 +146,7 @@ impl Described<'_> {
         let fields = schema.get("properties").and_then(Value::as_object).cloned().expect("parameters are fields");
         for (name, mut schema) in fields {
             without_null(&mut schema);
-            unwrapped(&mut schema);
+            unwrap_descriptions(&mut schema);
             // An object is written as a parameter for each of its members.
             let (style, explode) = ("form", schema["type"] == "object");
             let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
@@ -160,7 +157,7 @@ impl Described<'_> {
             }
             self.parameter(parameter);
         }
-        self.refuse(422, "It breaks a rule: see `code`, and `errors` if there are some");
+        self.refuse(422, "The request breaks a rule: see `code` and `errors`");
         self
     }
 
@@ -173,8 +170,8 @@ impl Described<'_> {
     /// The version that a change was made from, in `If-Match`.
     pub fn if_match(&mut self) -> &mut Self {
         let schema = json!({"type": "string", "pattern": "^(\\*|(W/)?\"[0-9]{1,9}\")$"});
-        self.refuse(409, "It cannot be changed as it stands: see `code`");
-        self.refuse(412, "It is another version by now: read it again");
+        self.refuse(409, "The metric cannot be changed or deleted: see `code`");
+        self.refuse(412, "`If-Match` names another version: read the metric again");
         self.header("If-Match", &schema, "ETag of the version that the change was made from")
     }
 
@@ -184,8 +181,8 @@ impl Described<'_> {
         self.value()["requestBody"] = json!({"required": true, "content": {"application/json": {"schema": schema}}});
         self.refuse(400, "The body cannot be read: see `code`");
         self.refuse(413, "The body is too large");
-        self.refuse(415, "The body is of a kind that cannot be read");
-        self.refuse(422, "It breaks a rule: see `code`, and `errors` if there are some");
+        self.refuse(415, "The `Content-Type` or `Content-Encoding` is not supported");
+        self.refuse(422, "The request breaks a rule: see `code` and `errors`");
         self
     }
 
@@ -230,7 +227,7 @@ impl Described<'_> {
         self
     }
 
-    /// A refusal that others of its kind do not have.
+    /// A refusal that only this operation has.
     pub fn refusal(&mut self, status: u16, description: &str) -> &mut Self {
         self.refuse(status, description);
         self
@@ -249,9 +246,9 @@ fn within(schema: &mut Value, change: &mut dyn FnMut(&mut Value)) {
     }
 }
 
-/// Makes a schema say what is sent: a field that may be missing is never null, and no field is there that is not named.
-fn sent(schema: &mut Value) {
-    within(schema, &mut sent);
+/// Describes an answer exactly: an optional field is never null, and there are no other fields.
+fn close_answer(schema: &mut Value) {
+    within(schema, &mut close_answer);
     // Anything at all, such as the value of a property, is described by `true`.
     if !schema.is_object() {
         return;
@@ -265,27 +262,27 @@ fn sent(schema: &mut Value) {
         }
     }
     schema["required"] = required;
-    without_empty(schema);
+    remove_nulls(schema);
 }
 
-/// Makes a schema closed in the one way that every reader knows.
-fn closed(schema: &mut Value) {
-    within(schema, &mut closed);
+/// Replaces `unevaluatedProperties` by `additionalProperties`, which every reader knows.
+fn close_request(schema: &mut Value) {
+    within(schema, &mut close_request);
     if let Some(unevaluated) = schema.as_object_mut().and_then(|schema| schema.remove("unevaluatedProperties")) {
         schema["additionalProperties"] = unevaluated;
     }
 }
 
-/// Doc comments are wrapped; descriptions are not.
-fn unwrapped(schema: &mut Value) {
-    within(schema, &mut unwrapped);
+/// Joins the wrapped lines of doc comments.
+fn unwrap_descriptions(schema: &mut Value) {
+    within(schema, &mut unwrap_descriptions);
     if let Some(Value::String(description)) = schema.get_mut("description") {
         *description = description.replace("\n\n", "\0").replace('\n', " ").replace('\0', "\n\n");
     }
 }
 
-/// Looking at a keyword of a schema makes it be there.
-fn without_empty(schema: &mut Value) {
+/// Removes the nulls that indexing a schema has inserted.
+fn remove_nulls(schema: &mut Value) {
     if let Value::Object(keywords) = schema {
         keywords.retain(|_, value| !value.is_null());
     }
@@ -311,7 +308,7 @@ fn without_null(field: &mut Value) {
     }
 }
 
-/// A type for the schema alone, which has a schema of its own.
+/// A type that exists only for the schema that is written here.
 #[macro_export]
 macro_rules! shape {
     ($name:ident, $schema:expr) => {
@@ -354,7 +351,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_described_as_it_is_sent() {
-        let mut document = Document::default();
+        let mut document = OpenApi::default();
         document.tag("Things", "Tests");
         document.operation(Operation::SearchEvents, "Things", "All of them").answer::<Thing>(200, "Some");
         let document = document.finish("Test", "1", "A test");

@@ -31,7 +31,7 @@ pub struct AnswerOut<'a> {
     #[schemars(extend("format" = "date-time"))]
     as_of: String,
     source: Source,
-    /// That of all amounts, if it was asked for.
+    /// The currency that the question asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     currency: Option<&'a str>,
     series: Vec<SeriesOut<'a>>,
@@ -52,10 +52,10 @@ struct ComparedOut {
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Series")]
 pub struct SeriesOut<'a> {
-    /// Values of the dimensions; null where events have none.
+    /// Values of the properties in `groupBy`; null for events without the property.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     key: BTreeMap<&'a str, Option<&'a str>>,
-    /// All groups that are not shown by themselves.
+    /// True for the series of all groups beyond `limit`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     other: bool,
     #[serde(flatten)]
@@ -79,9 +79,9 @@ struct TotalOut {
 struct PreviousOut {
     #[serde(flatten)]
     total: TotalOut,
-    /// 0.1 is ten percent more.
+    /// Change of the total against the other range: 0.1 is ten percent more. Null if there is nothing to compare with.
     change: Option<f64>,
-    /// None where they are known.
+    /// The points of the other range. Absent in a delta of a live stream.
     #[serde(skip_serializing_if = "Option::is_none")]
     points: Option<Vec<PointOut>>,
 }

@@ -63,7 +63,7 @@ impl<'a> Account<'a> {
         let id = &work.account_id;
         let held_at = Cell::new((app.now)());
         let defined = app.table.list_within(id, METRIC_BYTES, ACCOUNT_BYTES).await?;
-        let (plan, left_out) = Plan::of(&Metrics::new(defined.documents));
+        let (plan, left_out) = Plan::of(&Metrics::new(defined.definitions));
         if left_out + defined.skipped > 0 {
             let metrics = left_out + defined.skipped;
             tracing::warn!(account.id = id.as_str(), metrics, "metrics are too large to be kept in rollups");

@@ -228,10 +228,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_bucket_is_computed_from_whole_ones_and_in_the_end_nothing_is_stale(
+        fn longer_buckets_wait_for_their_parts_and_no_bucket_stays_stale(
             events in vec((0..6 * 1_440 * MINUTE, 0..3 * 60 * MINUTE), 1..30),
         ) {
-            // When each happened, and when it had come: some come late.
+            // The age of each event, and how late it arrives.
             let mut ledger = Ledger::default();
             for (age, late) in events {
                 let (time, come) = (NOON - age, (NOON - age + late).min(NOON));
@@ -262,7 +262,7 @@ mod tests {
                     None => break,
                 }
             }
-            // Ticks of a minute that is computed are of no use, and stay as they are.
+            // Ticks within a computed minute are not needed, and stay stale.
             let left = ledger.stale().into_iter().find(|noted| noted.grain != Grain::Tick);
             prop_assert!(left.is_none(), "{left:?} is never computed");
         }

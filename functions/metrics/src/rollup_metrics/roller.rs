@@ -45,9 +45,9 @@ impl<'a> Rollups<'a> {
         Self { app, owner, progress: RefCell::new(progress), mutations_at: Cell::new(0) }
     }
 
-    /// Whether the last call that has looked for everything was of a version that keeps other series, or of none.
-    pub(crate) fn is_of_another_generation(&self) -> bool {
-        sweep::is_new(&self.progress.borrow())
+    /// Whether series must be built again.
+    pub(crate) fn series_have_changed(&self) -> bool {
+        sweep::series_have_changed(&self.progress.borrow())
     }
 
     pub(crate) async fn look_for_everything(&self) -> Result<(), RollupError> {

@@ -24,15 +24,15 @@ fn generation() -> i64 {
     i64::try_from(id >> 1).unwrap_or(0)
 }
 
-/// Whether all series are to be looked at: they were never, or are of another kind.
-pub(crate) fn is_new(progress: &Progress) -> bool {
+/// Whether series must be built again: none were built yet, or this version has other ones.
+pub(crate) fn series_have_changed(progress: &Progress) -> bool {
     progress.generation != generation()
 }
 
 /// Looks for all accounts, if that is due; `everything` if a person asks for it.
 pub(crate) async fn sweep(app: &App, progress: &mut Progress, everything: bool) -> Result<(), RollupError> {
     let now = (app.now)();
-    let is_new = is_new(progress);
+    let is_new = series_have_changed(progress);
     if !everything && !is_new && now - progress.swept_at < SWEEP_EVERY {
         return Ok(());
     }
@@ -95,8 +95,8 @@ mod tests {
 
     #[test]
     fn after_an_upgrade_everything_is_looked_for_once() {
-        assert!(is_new(&Progress::default()));
-        assert!(is_new(&Progress { generation: generation() + 1, ..Progress::default() }));
-        assert!(!is_new(&Progress { generation: generation(), ..Progress::default() }));
+        assert!(series_have_changed(&Progress::default()));
+        assert!(series_have_changed(&Progress { generation: generation() + 1, ..Progress::default() }));
+        assert!(!series_have_changed(&Progress { generation: generation(), ..Progress::default() }));
     }
 }

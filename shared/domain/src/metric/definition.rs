@@ -19,7 +19,7 @@ pub const FILTERS: usize = 10;
 /// Metrics of one account.
 pub const METRICS: usize = 500;
 
-/// What a metric's number is, and so how it may be made and how empty buckets are filled.
+/// Type of a metric: which formulas it allows, and the value of an empty bucket.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {

@@ -41,7 +41,7 @@ pub struct Vocabulary {
     pub own: Option<String>,
 }
 
-/// What one name turned out to be.
+/// The meaning of a name in the formula.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Resolved {

@@ -60,7 +60,7 @@ pub struct Tenant<'q> {
     pub rollups: &'q Rollups,
 }
 
-/// Where an answer came from.
+/// Where the answer was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Source {

@@ -1,9 +1,8 @@
-//! Definitions that accounts keep, each as a document of one kind: metrics, and whatever else is defined, listed, changed by
-//! version and deleted.
+//! Definitions that accounts keep, such as metrics.
 //!
-//! A document may stand in another (a metric in the formula of another), so no write can be judged by itself. Each account
-//! therefore has a revision that every write moves on, and a write says which revision it was judged by: of two at once, one is
-//! told to look again. What was read at a revision also says whether an id is free, and what a document is used by.
+//! A definition may use another (a metric in a formula), so no write can be checked by itself. Each account has a revision that
+//! every write raises. A write names the revision that it read: of two writes at once, one fails with [`TableError::Conflict`].
+//! So the checks of a write (free names, uses, limits) still hold when it is stored.
 
 use std::marker::PhantomData;
 
@@ -21,16 +20,16 @@ use serde::Serialize;
 
 use crate::{TableError, Tables, integer, number, text, unavailable};
 
-/// Where an account's revision stands, among the ids of its documents.
+/// Sort key of the item with the account's revision.
 const REVISION: &str = "#revision";
 
 /// A kind of definition that is kept in a table of its own.
-pub trait Document: Serialize + Sized {
+pub trait StoredDefinition: Serialize + Sized {
     /// The setting that names the table.
     const TABLE: &'static str;
     /// The table's sort key, which is the id.
     const KEY: &'static str;
-    /// The attribute with the document as JSON.
+    /// The attribute with the definition as JSON.
     const CONTENT: &'static str;
 
     fn id(&self) -> &str;
@@ -38,35 +37,35 @@ pub trait Document: Serialize + Sized {
     /// Reads what was written with Serde.
     ///
     /// # Errors
-    /// If it is no such document.
+    /// If the text is no such definition.
     fn from_json(text: &str) -> serde_json::Result<Self>;
 }
 
-/// All documents of an account, as of one revision.
+/// All definitions of one kind of an account, as of one revision.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Kept<T> {
-    pub documents: Vec<T>,
+pub struct DefinitionList<T> {
+    pub definitions: Vec<T>,
     pub revision: i64,
     /// Documents that were too large to be read.
     pub skipped: usize,
 }
 
-/// The documents of one kind.
+/// The table of one kind of definitions.
 #[derive(Debug)]
-pub struct Documents<T> {
+pub struct DefinitionTable<T> {
     client: Client,
     name: String,
     kind: PhantomData<fn() -> T>,
 }
 
-impl<T> Clone for Documents<T> {
+impl<T> Clone for DefinitionTable<T> {
     fn clone(&self) -> Self {
         Self { client: self.client.clone(), name: self.name.clone(), kind: PhantomData }
     }
 }
 
-impl<T: Document> Documents<T> {
-    /// Reads the keys of [`aws::sdk_config`] and [`Documents::from_tables`].
+impl<T: StoredDefinition> DefinitionTable<T> {
+    /// Reads the keys of [`aws::sdk_config`] and [`DefinitionTable::from_tables`].
     ///
     /// # Errors
     /// Names the key that is missing or wrong.
@@ -74,7 +73,7 @@ impl<T: Document> Documents<T> {
         Self::from_tables(&crate::client(&aws::sdk_config(lookup)?), lookup)
     }
 
-    /// Reads [`Document::TABLE`].
+    /// Reads [`StoredDefinition::TABLE`].
     ///
     /// # Errors
     /// If the key is missing.
@@ -87,21 +86,26 @@ impl<T: Document> Documents<T> {
         Self { client, name: name.into(), kind: PhantomData }
     }
 
-    /// All documents of an account.
+    /// All definitions of an account.
     ///
     /// # Errors
     /// If the table cannot be asked or holds nonsense.
-    pub async fn list(&self, account_id: &AccountId) -> Result<Kept<T>, TableError> {
+    pub async fn list(&self, account_id: &AccountId) -> Result<DefinitionList<T>, TableError> {
         self.list_within(account_id, usize::MAX, usize::MAX).await
     }
 
-    /// The documents of an account, without those of more than `each` bytes, and those beyond `all` bytes together: see
-    /// [`Kept::skipped`]. At most one page of the table, 1 MB, is in memory besides.
+    /// The definitions of an account, without those of more than `each` bytes, and those beyond `all` bytes together: see
+    /// [`DefinitionList::skipped`]. At most one page of the table, 1 MB, is in memory besides.
     ///
     /// # Errors
     /// If the table cannot be asked or holds nonsense.
-    pub async fn list_within(&self, account_id: &AccountId, each: usize, all: usize) -> Result<Kept<T>, TableError> {
-        let mut kept = Kept { documents: Vec::new(), revision: 0, skipped: 0 };
+    pub async fn list_within(
+        &self,
+        account_id: &AccountId,
+        each: usize,
+        all: usize,
+    ) -> Result<DefinitionList<T>, TableError> {
+        let mut kept = DefinitionList { definitions: Vec::new(), revision: 0, skipped: 0 };
         let mut bytes = 0;
         let mut start = None;
         loop {
@@ -121,16 +125,16 @@ impl<T: Document> Documents<T> {
                     kept.revision = revision;
                     continue;
                 }
-                // An account with the name of what a version before this one kept here has items of that version's.
+                // An earlier version kept other items in this table. They have no content: skip them.
                 let Some(json) = item.get(T::CONTENT) else { continue };
-                let json = json.as_s().map_err(|_| TableError::Corrupt("a document cannot be read"))?;
+                let json = json.as_s().map_err(|_| TableError::Corrupt("a definition cannot be read"))?;
                 if json.len() > each || bytes + json.len() > all {
                     kept.skipped += 1;
                     continue;
                 }
                 bytes += json.len();
-                let document = T::from_json(json).map_err(|_| TableError::Corrupt("a document cannot be read"))?;
-                kept.documents.push(document);
+                let definition = T::from_json(json).map_err(|_| TableError::Corrupt("a definition cannot be read"))?;
+                kept.definitions.push(definition);
             }
             start = page.last_evaluated_key().cloned();
             if start.is_none() {
@@ -139,23 +143,24 @@ impl<T: Document> Documents<T> {
         }
     }
 
-    /// Writes a document, new or in the place of the one with its id, if nothing has been written since `revision`.
+    /// Writes a definition, new or in the place of the one with its id, if nothing has been written since `revision`.
     ///
     /// # Errors
     /// [`TableError::Conflict`] if something has.
-    pub async fn put(&self, account_id: &AccountId, document: &T, revision: i64) -> Result<(), TableError> {
-        let json = serde_json::to_string(document).map_err(|_| TableError::Corrupt("a document cannot be written"))?;
+    pub async fn put(&self, account_id: &AccountId, definition: &T, revision: i64) -> Result<(), TableError> {
+        let json =
+            serde_json::to_string(definition).map_err(|_| TableError::Corrupt("a definition cannot be written"))?;
         let put = Put::builder()
             .table_name(&self.name)
             .item("accountId", text(account_id))
-            .item(T::KEY, text(document.id()))
+            .item(T::KEY, text(definition.id()))
             .item(T::CONTENT, text(&json))
             .build()
             .map_err(|_| TableError::Corrupt("an incomplete request"))?;
         self.write(account_id, TransactWriteItem::builder().put(put).build(), revision).await
     }
 
-    /// Deletes a document, if nothing has been written since `revision`.
+    /// Deletes a definition, if nothing has been written since `revision`.
     ///
     /// # Errors
     /// [`TableError::Conflict`] if something has.
