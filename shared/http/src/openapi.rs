@@ -1,6 +1,6 @@
 //! The OpenAPI 3.1 document: paths, methods and roles from the table of routes, shapes from the types that are read and sent.
 //!
-//! Each package of functions adds its operations to a [`OpenApi`]. Doc comments of the types are the document's descriptions.
+//! Each package of functions adds its operations to an [`OpenApi`]. Doc comments of the types are the document's descriptions.
 
 use analytics_domain::access::{Access, Operation, Role, Route};
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
@@ -84,7 +84,10 @@ impl OpenApi {
         let mut answers = self.answers.take_definitions(true);
         answers.values_mut().for_each(close_answer);
         schemas.values_mut().for_each(close_request);
-        schemas.extend(answers);
+        for (name, answer) in answers {
+            let request = schemas.insert(name, answer.clone());
+            debug_assert!(request.is_none_or(|request| request == answer), "two types have one name: {answer}");
+        }
         schemas.values_mut().for_each(unwrap_descriptions);
         json!({
             "openapi": "3.1.0",
@@ -170,8 +173,8 @@ impl OperationDoc<'_> {
     /// The version that a change was made from, in `If-Match`.
     pub fn if_match(&mut self) -> &mut Self {
         let schema = json!({"type": "string", "pattern": "^(\\*|(W/)?\"[0-9]{1,9}\")$"});
-        self.refuse(409, "The metric cannot be changed or deleted: see `code`");
-        self.refuse(412, "`If-Match` names another version: read the metric again");
+        self.refuse(409, "The definition cannot be changed or deleted: see `code`");
+        self.refuse(412, "`If-Match` names another version: read the definition again");
         self.header("If-Match", &schema, "ETag of the version that the change was made from")
     }
 

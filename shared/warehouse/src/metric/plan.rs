@@ -32,6 +32,15 @@ pub(super) struct Entry {
     pub ids: Vec<u64>,
 }
 
+#[cfg(test)]
+impl Entry {
+    pub fn of(measure: Measure, sets: Vec<Vec<String>>) -> Self {
+        let series = |set: &Vec<String>| Series { measure: measure.clone(), dimensions: set.clone() };
+        let ids = sets.iter().map(|set| series(set).id()).collect();
+        Self { measure: Arc::new(measure), sets, ids }
+    }
+}
+
 impl Plan {
     /// Series that are kept of an account beyond those of the built-in metrics. They suffice for 250 different inputs with four
     /// dimensions each, or for 2,000 without any. A statement computes a dozen measures, so that all buckets of one go take 170

@@ -378,23 +378,15 @@ fn stored(statement: &mut Statement, account_id: &AccountId, ids: &[u64], span: 
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use analytics_domain::metric::{Filter, Measure, Of, Series, parse_filter};
+    use analytics_domain::metric::{Filter, Measure, Of, parse_filter};
 
     use super::*;
-
-    fn entry(measure: Measure, sets: Vec<Vec<String>>) -> Entry {
-        let series = |set: &Vec<String>| Series { measure: measure.clone(), dimensions: set.clone() };
-        let ids = sets.iter().map(|set| series(set).id()).collect();
-        Entry { measure: Arc::new(measure), sets, ids }
-    }
 
     #[test]
     fn names_of_events_and_properties_are_bound() {
         let evil = "x') OR 1=1 --`{p0:String}?".to_owned();
         let measure = Measure { event_name: evil.clone(), filter: Filter::EVERYTHING, of: Of::Uniques(evil.clone()) };
-        let entry = entry(measure, vec![Vec::new(), vec![evil.clone()]]);
+        let entry = Entry::of(measure, vec![Vec::new(), vec![evil.clone()]]);
         let span = Span { grain: Grain::Hour, starts: &[0, 7_200_000] };
         let account = AccountId::stored(&evil);
         let statements = [
@@ -421,7 +413,7 @@ mod tests {
                 filter: filter.clone(),
                 of: if of_numbers { Of::Numbers("p".to_owned()) } else { Of::Events },
             });
-            let entries: Vec<Entry> = measures.map(|measure| entry(measure, vec![Vec::new()])).collect();
+            let entries: Vec<Entry> = measures.map(|measure| Entry::of(measure, vec![Vec::new()])).collect();
             let (count, statement) = warehouse.fitting(&entries.iter().collect::<Vec<_>>(), of)?;
             assert!(statement.prepare(&warehouse.base).is_ok());
             Some(count)

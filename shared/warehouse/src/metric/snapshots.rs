@@ -1,7 +1,5 @@
 //! What the builder of statements makes of questions and of rollups: the files of `snapshots`, to be read and reviewed.
 
-use std::sync::Arc;
-
 use analytics_domain::{
     account::AccountId,
     metric::{
@@ -104,12 +102,6 @@ impl<'q> Question<'q> {
     }
 }
 
-fn entry(measure: Measure, sets: Vec<Vec<String>>) -> Entry {
-    let series = |set: &Vec<String>| Series { measure: measure.clone(), dimensions: set.clone() };
-    let ids = sets.iter().map(|set| series(set).id()).collect();
-    Entry { measure: Arc::new(measure), sets, ids }
-}
-
 #[test]
 fn a_count() {
     insta::assert_snapshot!(Question::of(&[measure("message_sent", "", Of::Events)]).of_events());
@@ -167,14 +159,14 @@ fn one_question_of_two_accounts() {
 
 #[test]
 fn rollups_of_two_hours() {
-    let count = entry(measure("message_sent", "", Of::Events), vec![Vec::new(), vec![text("campaignId")]]);
+    let count = Entry::of(measure("message_sent", "", Of::Events), vec![Vec::new(), vec![text("campaignId")]]);
     let span = Span { grain: Grain::Hour, starts: &[FROM, FROM + 3 * HOUR] };
     insta::assert_snapshot!(readable(&compute(&AccountId::stored("shop"), &[&count], span, FROM)));
 }
 
 #[test]
 fn a_day_of_its_hours() {
-    let sum = entry(measure("order_paid", "", Of::Numbers(text("amount"))), vec![Vec::new()]);
+    let sum = Entry::of(measure("order_paid", "", Of::Numbers(text("amount"))), vec![Vec::new()]);
     let span = Span { grain: Grain::Day, starts: &[FROM] };
     insta::assert_snapshot!(readable(&put_together(&AccountId::stored("shop"), &[&sum], Grain::Hour, span, FROM)));
 }
