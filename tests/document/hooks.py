@@ -55,7 +55,7 @@ filters = st.recursive(
 )
 inputs = st.one_of(
     st.sampled_from(["message_sent", "sent", "message_delivered", "delivery_rate", "sum(message_sent.amount)"]),
-    st.builds("{}(message_sent.{})".format, st.sampled_from(["avg", "min", "max", "unique", "first", "last", "p95"]), paths.map(quoted)),
+    st.builds("{}(message_sent.{})".format, st.sampled_from(["avg", "min", "max", "unique", "first", "last", "gain", "p95"]), paths.map(quoted)),
     st.builds("message_sent{{{}}}".format, conditions),
 )
 formulas = st.recursive(
@@ -78,6 +78,8 @@ for name, strategy in {
     "metric-id": st.from_regex(r"\A[a-z_][a-z0-9_.-]{0,20}\Z"),
     "formula": formulas,
     "filter": filters,
+    "step": st.one_of(st.sampled_from(["message_sent", "sent", "message_read"]), st.builds("message_sent{{{}}}".format, conditions)),
+    "duration-of-days": st.builds("{}{}".format, st.integers(1, 50), st.sampled_from("smhdw")),
     "path": paths,
     "path-list": st.lists(names, unique=True, min_size=1, max_size=4).map(",".join),
     "time-zone": st.sampled_from(ZONES),

@@ -2,6 +2,8 @@
 //! Runtime API of our own.
 
 #[cfg(test)]
+mod catalogue;
+#[cfg(test)]
 mod dependencies;
 pub mod gateway;
 pub mod pipeline;

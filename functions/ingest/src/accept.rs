@@ -1,10 +1,12 @@
 //! The accept path, shared by the functions that take events: from a request to sealed batches in the queue and an answer, with every
 //! event judged by itself.
 
+mod advised;
 mod fanout;
 mod ports;
 mod take;
 
+pub use advised::Advised;
 use analytics_domain::{
     access::Operation,
     event::{Arrival, BodyError, Drafts},
@@ -31,6 +33,7 @@ pub struct App<Q, A> {
     pub queue: Q,
     pub answers: A,
     pub retention_days: u32,
+    pub advised: Advised,
 }
 
 impl App<Fanout, AnswerTable> {
@@ -51,6 +54,7 @@ impl App<Fanout, AnswerTable> {
             ),
             answers: AnswerTable::from_tables(&tables, lookup)?,
             retention_days: lookup.parsed("RETENTION_DAYS", 400, "a number of days")?,
+            advised: Advised::default(),
         })
     }
 }
@@ -98,7 +102,7 @@ pub async fn handle<Q: SealedQueue, A: Answers>(
         is_text: matches!(call.request.body(), Body::Text(_)),
         retention_days: app.retention_days,
     };
-    let taken = take(&app.queue, &body, parse, &arrival).await.map_err(refusal);
+    let taken = take(&app.queue, &app.advised, &body, parse, &arrival).await.map_err(refusal);
     let reply = taken.and_then(answer);
     if let Some(ticket) = ticket {
         settle(&app.answers, &ticket, &reply).await;

@@ -9,7 +9,7 @@ use analytics_domain::{
 };
 use analytics_testkit::NOW;
 
-use crate::accept::{Answers, App, SealedQueue, Unavailable};
+use crate::accept::{Advised, Answers, App, SealedQueue, Unavailable};
 
 /// A queue that remembers what it took, or is down.
 #[derive(Debug, Default)]
@@ -78,5 +78,6 @@ pub fn app() -> App<FakeQueue, FakeAnswers> {
         queue: FakeQueue::default(),
         answers: FakeAnswers::starting(Start::Proceed { first_seen: NOW - 60_000 }),
         retention_days: 400,
+        advised: Advised::default(),
     }
 }

@@ -2,7 +2,7 @@
 
 use analytics_domain::{
     access::Operation,
-    event::{BodyError, Drafts, limits, parse_batch, parse_lines},
+    event::{Advice, BodyError, Drafts, limits, parse_batch, parse_lines},
 };
 use analytics_http::{ApiError, FieldError, LISTED_ERRORS, MediaType, Reply, accepted, openapi::OpenApi};
 use analytics_runtime::Call;
@@ -24,6 +24,25 @@ struct Verdict {
     errors: Vec<FieldError>,
     #[serde(flatten)]
     omitted: Option<Omitted>,
+    /// What built-in metrics miss in accepted events, at most once an hour for each event name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<Warning>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "EventWarning")]
+struct Warning {
+    code: &'static str,
+    event_name: &'static str,
+    property: &'static str,
+    detail: String,
+}
+
+impl From<Advice> for Warning {
+    fn from(Advice { code, event_name, property, detail }: Advice) -> Self {
+        Self { code, event_name, property, detail }
+    }
 }
 
 // Sent only if there are more errors than LISTED_ERRORS.
@@ -44,7 +63,8 @@ impl Verdict {
         let errors_omitted = errors.len().saturating_sub(LISTED_ERRORS);
         errors.truncate(LISTED_ERRORS);
         let omitted = (errors_omitted > 0).then_some(Omitted { errors_omitted, rejected_indexes });
-        Self { accepted: taken.accepted, rejected, errors, omitted }
+        let warnings = taken.advice.into_iter().map(Warning::from).collect();
+        Self { accepted: taken.accepted, rejected, errors, omitted, warnings }
     }
 }
 

@@ -8,6 +8,7 @@ use analytics_domain::metric::{
     buckets::{INTERVALS, PERIODS},
 };
 use analytics_http::shape;
+use analytics_questions::{PERIODS_TOLD, STEPS};
 use schemars::{JsonSchema, Schema, json_schema};
 
 /// The definition of a metric.
@@ -91,6 +92,8 @@ pub enum MetricQuery {
     Formula(FormulaQuery),
     Metric(ByIdQuery),
     Several(Several),
+    Funnel(FunnelQuery),
+    Retention(RetentionQuery),
 }
 
 /// A formula.
@@ -121,6 +124,102 @@ pub struct Several {
     queries: Vec<One>,
     #[schemars(flatten)]
     window: BodyWindow,
+}
+
+/// How far people get through steps that come one after another.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, inline)]
+pub struct FunnelQuery {
+    funnel: Funnel,
+    #[schemars(flatten)]
+    window: PeopleWindow,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, inline)]
+struct Funnel {
+    #[schemars(length(min = 1, max = STEPS))]
+    steps: Vec<Step>,
+    by: Option<By>,
+    /// How long after the first step the last one may be: a number with s, m, h, d or w. `7d` by default.
+    #[schemars(extend("format" = "duration-of-days"))]
+    within: Option<String>,
+}
+
+/// Who comes back, or stays.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, inline)]
+pub struct RetentionQuery {
+    retention: Retention,
+    interval: Option<Interval>,
+    #[schemars(flatten)]
+    window: PeopleWindow,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged, inline)]
+enum Retention {
+    Return(ReturnRetention),
+    Leave(LeaveRetention),
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, inline)]
+struct ReturnRetention {
+    /// What people begin with.
+    first: Step,
+    /// Who does this in a period has come back.
+    #[schemars(rename = "return")]
+    back: Step,
+    #[schemars(flatten)]
+    periods: Periods,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, inline)]
+struct LeaveRetention {
+    /// What people begin with.
+    first: Step,
+    /// Who has not done this stays.
+    leave: Step,
+    #[schemars(flatten)]
+    periods: Periods,
+}
+
+#[derive(JsonSchema)]
+#[schemars(inline)]
+struct Periods {
+    by: Option<By>,
+    /// How long a period is, from the first event on: `day` by default.
+    #[schemars(extend("enum" = ["day", "week", null]))]
+    period: Option<String>,
+    /// Which periods are told. `[1, 7, 30]` days by default, or `[1, 4, 12]` weeks.
+    #[schemars(length(min = 1, max = PERIODS_TOLD), inner(range(min = 1, max = 52)))]
+    periods: Option<Vec<u32>>,
+}
+
+// The window of a question about people.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase", inline)]
+struct PeopleWindow {
+    /// The account of the token.
+    #[schemars(extend("format" = "account-id"))]
+    account_id: Option<String>,
+    /// Inclusive: a time, or a day of the time zone (2026-11-24). By default a week before `to`.
+    from: Option<DayOrTime>,
+    /// Exclusive. By default now.
+    to: Option<DayOrTime>,
+    period: Option<Period>,
+    /// IANA name of the time zone in which buckets and periods begin. `UTC` by default.
+    #[schemars(extend("format" = "time-zone"))]
+    timezone: Option<String>,
+    group_by: Option<GroupBy>,
+    /// Conditions that every event must meet.
+    #[schemars(extend("format" = "filter"))]
+    filter: Option<String>,
+    /// Number of groups that are series of their own, 10 by default. All other groups are one series.
+    #[schemars(range(min = 1, max = MOST_GROUPS))]
+    limit: Option<u32>,
 }
 
 // The window of a question in a body.
@@ -206,13 +305,23 @@ shape!(Computed, json_schema!({}));
 shape!(FormulaText, {
     json_schema!({"type": "string", "minLength": 1, "maxLength": LONGEST, "format": "formula",
         "description": "Arithmetic over counts of events (sent / delivered), sum(name.property), avg, min, max, unique, first, \
-            last, p1 to p99, each with a filter in braces, and over other metrics by their ids"})
+            last, gain, p1 to p99, each with a filter in braces, and over other metrics by their ids"})
 });
 
 shape!(Aggregation, {
-    json_schema!({"type": "string", "pattern": "^(sum|avg|min|max|unique|count|first|last|p[1-9][0-9]?)$",
-        "description": "How a bare name.property in the formula is aggregated: sum, avg, min, max, unique, count, first, last, or \
-            p1 to p99"})
+    json_schema!({"type": "string", "pattern": "^(sum|avg|min|max|unique|count|first|last|gain|p[1-9][0-9]?)$",
+        "description": "How a bare name.property in the formula is aggregated: sum, avg, min, max, unique, count, first, last, gain, \
+            or p1 to p99"})
+});
+
+shape!(Step, {
+    json_schema!({"type": "string", "minLength": 1, "maxLength": LONGEST, "format": "step",
+        "description": "An event as formulas write it, with conditions in braces: link_clicked{not botSuspected}"})
+});
+
+shape!(By, {
+    json_schema!({"type": "string", "minLength": 1, "maxLength": PATH_CHARS, "format": "path",
+        "description": "The property that tells people apart, such as clickerHash. userId, the event's own field, by default"})
 });
 
 shape!(Filters, {

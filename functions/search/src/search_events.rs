@@ -1,10 +1,11 @@
 //! `GET /api/events/search`: events by type, name, session, time, property and text, newest first.
 
-use std::future::Future;
+use std::{collections::BTreeMap, future::Future};
 
 use analytics_domain::{
     access::Operation,
     account::AccountId,
+    metric::{Aliases, GROUP},
     search::{LARGEST_LIMIT, Query, RejectedSearch, Search},
     time,
 };
@@ -24,6 +25,8 @@ pub trait Events: Sync {
         now: i64,
     ) -> impl Future<Output = Result<FoundPage<FoundEvent>, WarehouseError>> + Send;
 
+    fn aliases(&self, account_id: &AccountId) -> impl Future<Output = Result<Aliases, WarehouseError>> + Send;
+
     fn search_rejected(
         &self,
         account_id: &AccountId,
@@ -39,6 +42,10 @@ impl Events for EventWarehouse {
         now: i64,
     ) -> Result<FoundPage<FoundEvent>, WarehouseError> {
         Self::search(self, account_id, search, now).await
+    }
+
+    async fn aliases(&self, account_id: &AccountId) -> Result<Aliases, WarehouseError> {
+        Ok(Self::aliases(self, &[account_id]).await?.pop().unwrap_or_default())
     }
 
     async fn search_rejected(
@@ -60,6 +67,9 @@ struct Page<T> {
     /// How many events match, if `count=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
     total: Option<u64>,
+    /// Other ids of the groups that the filter names, which count as the same group.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    group_aliases: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -219,20 +229,34 @@ pub async fn handle<E: Events>(events: &E, call: Call) -> Result<Reply, ApiError
     let parameters = call.incoming().query();
     let parameters = parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     match Query::parse(parameters).map_err(ApiError::invalid_parameters)? {
-        Query::Accepted(search) => {
+        Query::Accepted(mut search) => {
+            let groups = search.filter.texts_of(GROUP);
+            let mut group_aliases = BTreeMap::new();
+            if !groups.is_empty() {
+                let aliases = events.aliases(call.account_id()).await.map_err(failure)?;
+                search.filter = aliases.widen(&search.filter);
+                let others = |id: String| (aliases.others(&id).map(str::to_owned).collect(), id);
+                let of_groups =
+                    groups.into_iter().map(others).filter(|(others, _): &(Vec<String>, _)| !others.is_empty());
+                group_aliases = of_groups.map(|(others, id)| (id, others)).collect();
+            }
             let found = events.search(call.account_id(), &search, call.now).await.map_err(failure)?;
-            page(found, |found| event(call.account_id(), found))
+            page(found, group_aliases, |found| event(call.account_id(), found))
         }
         Query::Rejected(search) => {
             let found = events.search_rejected(call.account_id(), &search).await.map_err(failure)?;
-            page(found, |found| Ok(rejected(call.account_id(), found)))
+            page(found, BTreeMap::new(), |found| Ok(rejected(call.account_id(), found)))
         }
     }
 }
 
-fn page<T, U: Serialize>(found: FoundPage<T>, encode: impl Fn(T) -> Result<U, ApiError>) -> Result<Reply, ApiError> {
+fn page<T, U: Serialize>(
+    found: FoundPage<T>,
+    group_aliases: BTreeMap<String, Vec<String>>,
+    encode: impl Fn(T) -> Result<U, ApiError>,
+) -> Result<Reply, ApiError> {
     let events = found.found.into_iter().map(encode).collect::<Result<_, _>>()?;
-    json(&Page { events, next_cursor: found.next, total: found.total })
+    json(&Page { events, next_cursor: found.next, total: found.total, group_aliases })
 }
 
 fn event(account_id: &AccountId, found: FoundEvent) -> Result<EventOut, ApiError> {
@@ -334,6 +358,10 @@ mod tests {
                 properties: r#"{"campaignId":"123"}"#.to_owned(),
             };
             Ok(FoundPage { found: vec![event], next: None, total: Some(1) })
+        }
+
+        async fn aliases(&self, _: &AccountId) -> Result<Aliases, WarehouseError> {
+            Ok(Aliases::default())
         }
 
         async fn search_rejected(

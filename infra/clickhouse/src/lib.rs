@@ -13,7 +13,7 @@ pub struct Migration {
 
 /// All migrations, in the order in which they apply.
 #[must_use]
-pub const fn all() -> [Migration; 6] {
+pub const fn all() -> [Migration; 7] {
     [
         Migration { name: "0001_events", sql: include_str!("../0001_events.sql") },
         Migration { name: "0002_rejected_events", sql: include_str!("../0002_rejected_events.sql") },
@@ -21,6 +21,7 @@ pub const fn all() -> [Migration; 6] {
         Migration { name: "0004_changed_buckets", sql: include_str!("../0004_changed_buckets.sql") },
         Migration { name: "0005_filters", sql: include_str!("../0005_filters.sql") },
         Migration { name: "0006_builds", sql: include_str!("../0006_builds.sql") },
+        Migration { name: "0007_catalogue", sql: include_str!("../0007_catalogue.sql") },
     ]
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use analytics_domain::{
     metric::{
-        Answer as Numbers, Compiled, Key, Kind, Point as Number, Reason, SeriesAnswer, assemble,
+        Aliases, Answer as Numbers, Compiled, GROUP, Key, Kind, Point as Number, Reason, SeriesAnswer, assemble,
         buckets::{Compare, Interval, Range},
     },
     time::EpochMillis,
@@ -35,6 +35,8 @@ pub struct Answer {
     pub source: Source,
     /// The currency of all amounts, if one was asked for.
     pub currency: Option<String>,
+    /// The other ids of groups that are named: groups that have changed their id.
+    pub aliases: BTreeMap<String, Vec<String>>,
     pub series: Vec<Series>,
     pub warnings: Vec<Warning>,
 }
@@ -74,9 +76,11 @@ impl Answer {
         formula: &Formula,
         compiled: &Compiled,
         (settled, as_of): (&Settled, EpochMillis),
+        aliases: &Aliases,
         (numbers, before, source): (Numbers, Option<Numbers>, Source),
     ) -> Self {
         let warnings = warnings(formula, settled, &numbers, before.as_ref());
+        let series = series(compiled, numbers, before, settled);
         Self {
             metric_id: formula.metric_id.clone(),
             name: formula.name.clone(),
@@ -90,10 +94,26 @@ impl Answer {
             as_of,
             source,
             currency: settled.currency.clone(),
-            series: series(compiled, numbers, before, settled),
+            aliases: named(aliases, settled, &series),
+            series,
             warnings,
         }
     }
+}
+
+/// The other ids of the groups that keys or the filter name.
+fn named(aliases: &Aliases, settled: &Settled, series: &[Series]) -> BTreeMap<String, Vec<String>> {
+    let place = settled.group_by.iter().position(|path| path == GROUP);
+    let of_key = |series: &Series| match (&series.key, place) {
+        (Key::Group(values), Some(place)) => values.get(place).cloned().flatten(),
+        _ => None,
+    };
+    let ids = series.iter().filter_map(of_key).chain(settled.filter.texts_of(GROUP));
+    let others = |id: String| {
+        let others: Vec<String> = aliases.others(&id).map(str::to_owned).collect();
+        (!others.is_empty() && aliases.standing_for(&id) == id).then_some((id, others))
+    };
+    ids.filter_map(others).collect()
 }
 
 fn series(compiled: &Compiled, numbers: Numbers, before: Option<Numbers>, settled: &Settled) -> Vec<Series> {

@@ -1,13 +1,14 @@
 //! Asking: whose events, which numbers, over which time.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
 use analytics_domain::{
     account::AccountId,
-    metric::{Definition, Filter, Metrics, Window, buckets::Range},
+    metric::{Aliases, CARRIED, Definition, Filter, GROUP, Metrics, Window, buckets::Range},
 };
 use analytics_dynamo::{MetricTable, TableError, Tables};
 use analytics_platform::{
@@ -16,7 +17,7 @@ use analytics_platform::{
 };
 use analytics_warehouse::{EventWarehouse, metric::Rollups};
 use futures_util::stream::{self, StreamExt as _};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     Answer, AskError,
@@ -31,7 +32,7 @@ const AT_ONCE: usize = 16;
 const GROUPS_AT_ONCE: usize = 4;
 
 /// What a question may take in all, from what is known of the account to the last number: the gateway waits for 29 s.
-const ANSWER_TIME: Duration = Duration::from_secs(25);
+pub(crate) const ANSWER_TIME: Duration = Duration::from_secs(25);
 
 /// Whose events a question is about.
 #[derive(Clone, Debug)]
@@ -67,9 +68,9 @@ pub struct Ask {
 
 /// Answers questions.
 pub struct Answers {
-    table: MetricTable,
-    warehouse: EventWarehouse,
-    retention_days: i64,
+    pub(crate) table: MetricTable,
+    pub(crate) warehouse: EventWarehouse,
+    pub(crate) retention_days: i64,
 }
 
 impl Answers {
@@ -114,10 +115,16 @@ impl Answers {
         let time = Time { now, deadline: Instant::now() + ANSWER_TIME };
         let windows: Vec<Result<Settled, AskError>> =
             pairs.iter().map(|(scope, ask)| self.window(scope, ask, now)).collect();
-        let (metrics, rollups) = tokio::join!(self.metrics(pairs, &windows), self.rollups(pairs, &windows, now));
-        let known = pairs.iter().zip(windows).zip(metrics.iter().zip(&rollups));
+        let (metrics, rollups, aliases) = tokio::join!(
+            self.metrics(pairs, &windows),
+            self.rollups(pairs, &windows, now),
+            self.aliases(pairs, &windows),
+        );
+        let known = pairs.iter().zip(windows).zip(metrics.iter().zip(&rollups).zip(aliases));
         let questions: Vec<_> = known
-            .map(|((pair, window), (metrics, rollups))| self.question(*pair, window, (metrics, rollups), time))
+            .map(|((pair, window), ((metrics, rollups), aliases))| {
+                self.question(*pair, window, Known { metrics, rollups, aliases }, time)
+            })
             .collect();
         let questions: Vec<Result<Question<'_>, AskError>> = stream::iter(questions).buffered(AT_ONCE).collect().await;
         self.answer(questions, time).await
@@ -128,15 +135,32 @@ impl Answers {
         &self,
         (scope, ask): (&'q Scope, &Ask),
         window: Result<Settled, AskError>,
-        (metrics, rollups): (&'q Result<Metrics, AskError>, &'q Result<Rollups, AskError>),
+        known: Known<'q>,
         time: Time,
     ) -> Result<Question<'q>, AskError> {
-        let window = window?;
-        let metrics = metrics.as_ref().map_err(AskError::clone)?;
-        let rollups = rollups.as_ref().map_err(AskError::clone)?;
-        let formulas = formulas(&self.warehouse, &scope.account_id, metrics, &ask.queries, time).await?;
-        let asker = Asker { account_id: &scope.account_id, metrics, rollups };
-        Ok(Question { window, formulas, asker })
+        let mut window = window?;
+        let metrics = known.metrics.as_ref().map_err(AskError::clone)?;
+        let rollups = known.rollups.as_ref().map_err(AskError::clone)?;
+        let mut formulas = formulas(&self.warehouse, &scope.account_id, metrics, &ask.queries, time).await?;
+        // A group goes by the id by which it was asked for.
+        let aliases = known.aliases?.preferring(&window.filter);
+        if !aliases.is_empty() {
+            window.filter = aliases.widen(&window.filter);
+            formulas = formulas.iter().map(|formula| formula.widened(&aliases)).collect();
+        }
+        let rollups = match formulas.iter().any(Formula::is_carried) {
+            false => Cow::Borrowed(rollups),
+            true => Cow::Owned(self.rollups_before(&scope.account_id, &window, time).await?),
+        };
+        Ok(Question { window, formulas, aliases, account_id: &scope.account_id, metrics, rollups })
+    }
+
+    /// What is known of the rollups over the time of a question and that from which objects carry values into it.
+    async fn rollups_before(&self, account_id: &AccountId, window: &Settled, time: Time) -> Result<Rollups, AskError> {
+        let ranges: Vec<Range> =
+            ranges_of(window).into_iter().map(|range| Range { from: range.from - CARRIED, to: range.to }).collect();
+        let found = timeout_at(time.deadline, self.warehouse.rollups(&[account_id], &ranges, time.now)).await;
+        Ok(found.map_err(|_| AskError::no_time())??.pop().unwrap_or_default())
     }
 
     fn window(&self, scope: &Scope, ask: &Ask, now: i64) -> Result<Settled, AskError> {
@@ -152,14 +176,14 @@ impl Answers {
         time: Time,
     ) -> Vec<Result<Vec<Answer>, AskError>> {
         let mut answers = Vec::with_capacity(questions.len());
-        let mut groups: Vec<(Question<'_>, Vec<(usize, Asker<'_>)>)> = Vec::new();
-        for (index, question) in questions.into_iter().enumerate() {
+        let mut groups: Vec<(&Question<'_>, Vec<(usize, Asker<'_>)>)> = Vec::new();
+        for (index, question) in questions.iter().enumerate() {
             answers.push(Ok(Vec::new()));
             match question {
-                Err(error) => answers[index] = Err(error),
+                Err(error) => answers[index] = Err(error.clone()),
                 Ok(question) => {
-                    let asker = (index, question.asker);
-                    match groups.iter_mut().find(|(other, _)| other.is_like(&question)) {
+                    let asker = (index, question.asker());
+                    match groups.iter_mut().find(|(other, _)| other.is_like(question)) {
                         Some((_, askers)) => askers.push(asker),
                         None => groups.push((question, vec![asker])),
                     }
@@ -171,8 +195,8 @@ impl Answers {
         let found: Vec<_> = groups
             .iter()
             .zip(&askers)
-            .map(|((Question { window, formulas, .. }, _), askers)| {
-                answer_all(&self.warehouse, time, askers, formulas, window)
+            .map(|((Question { window, formulas, aliases, .. }, _), askers)| {
+                answer_all(&self.warehouse, time, askers, formulas, (window, aliases))
             })
             .collect();
         let found: Vec<_> = stream::iter(found).buffered(GROUPS_AT_ONCE).collect().await;
@@ -210,6 +234,37 @@ impl Answers {
         pairs.iter().map(of).collect()
     }
 
+    /// Which ids mean the same group, for each question that may look at groups.
+    async fn aliases(
+        &self,
+        pairs: &[(&Scope, &Ask)],
+        windows: &[Result<Settled, AskError>],
+    ) -> Vec<Result<Aliases, AskError>> {
+        let built_in = Metrics::new(Vec::new());
+        let reads_groups = |query: &Query| match query {
+            Query::Metric(id) => Formula::of_metric(&built_in, id).map_or(true, |formula| formula.reads_groups()),
+            Query::Formula(_) => true,
+        };
+        let looks = |((_, ask), window): &(&(&Scope, &Ask), &Result<Settled, AskError>)| {
+            window.as_ref().is_ok_and(|window| {
+                window.group_by.iter().map(String::as_str).chain(window.filter.paths()).any(|path| path == GROUP)
+                    || ask.queries.iter().any(reads_groups)
+            })
+        };
+        let wanted = || pairs.iter().zip(windows).filter(looks).map(|((scope, _), _)| &scope.account_id);
+        let accounts: Vec<&AccountId> = wanted().collect::<BTreeSet<_>>().into_iter().collect();
+        let found = match accounts.is_empty() {
+            true => Ok(Vec::new()),
+            false => self.warehouse.aliases(&accounts).await.map_err(AskError::from),
+        };
+        let of = |(scope, _): &(&Scope, &Ask)| match (&found, accounts.binary_search(&&scope.account_id)) {
+            (_, Err(_)) => Ok(Aliases::default()),
+            (Ok(found), Ok(place)) => Ok(found[place].clone()),
+            (Err(error), Ok(_)) => Err(error.clone()),
+        };
+        pairs.iter().map(of).collect()
+    }
+
     /// What is known of the rollups of the account of each question, over the time of the question.
     async fn rollups(
         &self,
@@ -220,8 +275,7 @@ impl Answers {
         let mut groups: Vec<(Vec<Range>, Vec<usize>)> = Vec::new();
         for (index, window) in windows.iter().enumerate() {
             let Ok(window) = window else { continue };
-            let compared = window.compare.iter().map(|(_, buckets)| buckets.range);
-            let ranges: Vec<Range> = compared.chain([window.buckets.range]).collect();
+            let ranges = ranges_of(window);
             match groups.iter_mut().find(|(others, _)| *others == ranges) {
                 Some((_, members)) => members.push(index),
                 None => groups.push((ranges, vec![index])),
@@ -241,16 +295,36 @@ impl Answers {
     }
 }
 
+/// What is known of an account before its question is compiled.
+struct Known<'q> {
+    metrics: &'q Result<Metrics, AskError>,
+    rollups: &'q Result<Rollups, AskError>,
+    aliases: Result<Aliases, AskError>,
+}
+
+/// The time that a question is about, and the one to compare with.
+fn ranges_of(window: &Settled) -> Vec<Range> {
+    let compared = window.compare.iter().map(|(_, buckets)| buckets.range);
+    compared.chain([window.buckets.range]).collect()
+}
+
 /// A question that has a meaning.
 struct Question<'a> {
     window: Settled,
     formulas: Vec<Formula>,
-    asker: Asker<'a>,
+    aliases: Aliases,
+    account_id: &'a AccountId,
+    metrics: &'a Metrics,
+    rollups: Cow<'a, Rollups>,
 }
 
 impl Question<'_> {
+    fn asker(&self) -> Asker<'_> {
+        Asker { account_id: self.account_id, metrics: self.metrics, rollups: &self.rollups }
+    }
+
     /// Whether it is the same question, of whichever account.
     fn is_like(&self, other: &Self) -> bool {
-        self.window == other.window && self.formulas == other.formulas
+        self.window == other.window && self.formulas == other.formulas && self.aliases == other.aliases
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use analytics_domain::{
     account::AccountId,
     metric::{
-        Answer as Numbers, CURRENCY, Cell, Compiled, Filter, Input, Key, Measure, Metrics, Query, assemble,
+        Aliases, Answer as Numbers, CURRENCY, Cell, Compiled, Filter, Input, Key, Measure, Metrics, Query, assemble,
         buckets::Buckets, dimension_sets, filter, rank, with_others,
     },
 };
@@ -62,9 +62,9 @@ pub(crate) async fn answer_all(
     time: Time,
     askers: &[Asker<'_>],
     formulas: &[Formula],
-    settled: &Settled,
+    (settled, aliases): (&Settled, &Aliases),
 ) -> Each<Vec<Answer>> {
-    let all = Computation { warehouse, time, askers, query: settled };
+    let all = Computation { warehouse, time, askers, query: settled, aliases };
     let mut groups: Vec<(Vec<Formula>, Vec<usize>)> = Vec::new();
     let mut answers: Each<Vec<Answer>> = Vec::with_capacity(askers.len());
     for (index, formulas) in all.in_currency(formulas).await.into_iter().enumerate() {
@@ -122,6 +122,8 @@ struct Computation<'a> {
     time: Time,
     askers: &'a [Asker<'a>],
     query: &'a Query,
+    /// Which ids mean the same group.
+    aliases: &'a Aliases,
 }
 
 impl Computation<'_> {
@@ -190,8 +192,9 @@ impl Computation<'_> {
         };
         let answers = |found: Vec<Found>| {
             let all = formulas.iter().copied().zip(&compiled).zip(found);
-            let answer =
-                |((formula, compiled), found)| Answer::new(formula, compiled, (self.query, self.time.now), found);
+            let answer = |((formula, compiled), found)| {
+                Answer::new(formula, compiled, (self.query, self.time.now), self.aliases, found)
+            };
             all.map(answer).collect()
         };
         found.into_iter().map(|found| found.map(answers)).collect()
@@ -334,6 +337,7 @@ impl Computation<'_> {
             buckets,
             group_by: &self.query.group_by,
             filter: &self.query.filter,
+            aliases: self.aliases,
             only: None,
             by_bucket: false,
             most: None,

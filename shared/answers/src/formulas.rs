@@ -5,8 +5,8 @@ use std::convert::Infallible;
 use analytics_domain::{
     account::AccountId,
     metric::{
-        Definition, Filter, Input, Kind, Meaningless, Measure, Metrics, Node, Problem, ResolvedKind, Vocabulary,
-        check_kind, compile,
+        Aliases, Definition, Filter, GROUP, Input, Kind, Meaningless, Measure, Metrics, Node, Problem, ResolvedKind,
+        Vocabulary, check_kind, compile,
     },
 };
 use analytics_warehouse::{EventWarehouse, metric::EVENT_NAMES};
@@ -35,6 +35,31 @@ impl Formula {
             unit: metric.definition.unit.clone(),
             formula: metrics.expand(&metric.formula).map_err(Refusal::Meaningless)?,
         })
+    }
+
+    /// Whether it looks at groups by themselves.
+    pub(crate) fn reads_groups(&self) -> bool {
+        self.formula.inputs().into_iter().any(|input| {
+            let is_group = |paths: &[String]| paths == [GROUP];
+            input.property.as_deref() == Some(GROUP)
+                || is_group(&input.objects)
+                || is_group(&input.within)
+                || input.filter.paths().contains(&GROUP)
+        })
+    }
+
+    /// With filters that find groups under each of their ids.
+    pub(crate) fn widened(&self, aliases: &Aliases) -> Self {
+        let formula = self.formula.try_replace(&mut |input: &Input| {
+            Ok::<_, Infallible>(Node::Input(Input { filter: aliases.widen(&input.filter), ..input.clone() }))
+        });
+        let Ok(formula) = formula;
+        Self { formula, ..self.clone() }
+    }
+
+    /// Whether it depends on what was before the time that is asked about.
+    pub(crate) fn is_carried(&self) -> bool {
+        self.formula.inputs().into_iter().any(|input| input.measure().parts().is_some())
     }
 
     /// With another condition for the inputs of some amounts: those whose measure of currencies `is_chosen`.

@@ -7,6 +7,7 @@ mod changes;
 mod compute;
 mod error;
 mod formulas;
+mod people;
 mod warnings;
 
 pub use analytics_domain::metric::{Key, Reason, Window};
@@ -16,4 +17,5 @@ pub use ask::{Answers, Ask, Query, Scope};
 pub use changes::{Change, changes};
 pub use error::{AskError, Refusal};
 pub use formulas::about_names;
+pub use people::{Kept, People, PeopleAnswer, PeopleSeries, Question, Told};
 pub use warnings::Warning;

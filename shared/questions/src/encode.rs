@@ -34,6 +34,9 @@ pub struct AnswerOut<'a> {
     /// The currency that the question asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     currency: Option<&'a str>,
+    /// Other ids of groups that are named here, which count as the same group.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    group_aliases: &'a BTreeMap<String, Vec<String>>,
     series: Vec<SeriesOut<'a>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     warnings: &'a [Warning],
@@ -119,6 +122,7 @@ impl<'a> From<&'a Answer> for AnswerOut<'a> {
             as_of: time::format(answer.as_of),
             source: answer.source,
             currency: answer.currency.as_deref(),
+            group_aliases: &answer.aliases,
             series: answer.series.iter().map(|series| SeriesOut::new(series, &answer.group_by, true)).collect(),
             warnings: &answer.warnings,
         }

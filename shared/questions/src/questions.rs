@@ -130,7 +130,7 @@ pub fn refused(error: AskError) -> ApiError {
     }
 }
 
-fn problems(refusal: Refusal) -> Vec<Problem> {
+pub(crate) fn problems(refusal: Refusal) -> Vec<Problem> {
     match refusal {
         Refusal::Invalid(problems) => problems,
         Refusal::UnknownMetric(id) => {
@@ -146,7 +146,7 @@ fn within(pointer: &str, problem: Problem) -> Problem {
 }
 
 /// A problem of a parameter where parameters are fields.
-fn field(error: analytics_domain::search::ParameterError) -> Problem {
+pub(crate) fn field(error: analytics_domain::search::ParameterError) -> Problem {
     Problem::new(format!("/{}", error.parameter), error.code, error.detail)
 }
 
@@ -165,7 +165,7 @@ pub fn other_account(body: &Map<String, Value>, account_id: &AccountId) -> Optio
 }
 
 /// Takes the parts of a window out of a body.
-fn split(body: &Map<String, Value>, problems: &mut Vec<Problem>) -> (QueryDraft, Map<String, Value>) {
+pub(crate) fn split(body: &Map<String, Value>, problems: &mut Vec<Problem>) -> (QueryDraft, Map<String, Value>) {
     let mut draft = QueryDraft::default();
     let mut rest = Map::new();
     for (name, value) in body {

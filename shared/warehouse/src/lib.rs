@@ -6,6 +6,7 @@ mod error;
 mod insert;
 mod marks;
 pub mod metric;
+pub mod people;
 mod position;
 mod search;
 mod search_index;

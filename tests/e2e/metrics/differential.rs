@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tests::stack::{Account, Stack, eventually};
 
 use super::{
-    plain::{Event, Filter, Formula, event, filter, formula, key_filter},
+    plain::{Event, Filter, Formula, Scope, event, filter, formula, key_filter},
     until_rolled_up,
 };
 
@@ -245,12 +245,9 @@ impl<'s> Case<'s> {
         let answer: Value = answer.json().await?;
         ensure!(status == 200, "{status} {answer}");
 
-        let events: Vec<&Event> = self
-            .events
-            .iter()
-            .filter(|event| (from..to).contains(&event.at))
-            .filter(|event| question.filter.as_ref().is_none_or(|filter| filter.holds(event)))
-            .collect();
+        let meets = |event: &&Event| question.filter.as_ref().is_none_or(|filter| filter.holds(event));
+        let all: Vec<&Event> = self.events.iter().filter(meets).collect();
+        let events: Vec<&Event> = all.iter().copied().filter(|event| (from..to).contains(&event.at)).collect();
         let key_of = |event: &Event| question.group_by.iter().map(|path| event.text(path)).collect::<Vec<_>>();
         let series = answer["series"].as_array().context("no series")?;
         let mut shown = Vec::new();
@@ -262,7 +259,7 @@ impl<'s> Case<'s> {
             }
         }
         for (place, found) in series.iter().enumerate() {
-            let of_series: Vec<&Event> = events
+            let of_series: Vec<&Event> = all
                 .iter()
                 .copied()
                 .filter(|event| match (question.group_by.is_empty(), found["other"] == true) {
@@ -271,7 +268,7 @@ impl<'s> Case<'s> {
                     (false, false) => key_of(event) == shown[place],
                 })
                 .collect();
-            check(formula, &of_series, &found["total"])
+            check(formula, &Scope::within(&of_series, from..to, &(from..to)), &found["total"])
                 .with_context(|| format!("total of series {place} in {answer}"))?;
             let points = found["points"].as_array().context("no points")?;
             let starts: Vec<i64> = points
@@ -283,8 +280,7 @@ impl<'s> Case<'s> {
             let mut last: Option<&Value> = None;
             for (at, point) in points.iter().enumerate() {
                 let end = starts.get(at + 1).copied().unwrap_or(i64::MAX);
-                let of_bucket: Vec<&Event> =
-                    of_series.iter().copied().filter(|event| (starts[at]..end).contains(&event.at)).collect();
+                let of_bucket = Scope::within(&of_series, from..to, &(starts[at]..end));
                 // A level goes on from the bucket before.
                 let goes_on = formula.is_level()
                     && formula.value(&of_bucket).is_none()
@@ -315,15 +311,16 @@ impl<'s> Case<'s> {
         let has_other = series.iter().any(|series| series["other"] == true);
         let key_of = |event: &&Event| question.group_by.iter().map(|path| event.text(path)).collect::<Vec<_>>();
         for event in events {
-            let counts = self.formulas[question.metric].value(&[event]).is_some_and(|value| value != 0.0);
+            let counts =
+                self.formulas[question.metric].value(&Scope::of(vec![event])).is_some_and(|value| value != 0.0);
             ensure!(!counts || has_other || shown.contains(&key_of(event)), "no series for {:?}", key_of(event));
         }
         Ok(())
     }
 }
 
-pub fn check(formula: &Formula, events: &[&Event], found: &Value) -> Result<()> {
-    let wanted = formula.value(events);
+pub fn check(formula: &Formula, scope: &Scope<'_>, found: &Value) -> Result<()> {
+    let wanted = formula.value(scope);
     let found = found.as_f64();
     let equal = match (wanted, found) {
         (None, None) => true,
@@ -333,6 +330,6 @@ pub fn check(formula: &Formula, events: &[&Event], found: &Value) -> Result<()> 
         }
         _ => false,
     };
-    ensure!(equal, "expected {wanted:?}, found {found:?} over {} events", events.len());
+    ensure!(equal, "expected {wanted:?}, found {found:?} over {} events", scope.events.len());
     Ok(())
 }

@@ -6,10 +6,13 @@ mod define;
 mod deletions;
 mod differential;
 mod marks;
+mod migrated;
 mod money;
+mod people;
 pub mod plain;
 mod posts;
 mod schema;
+mod telegram;
 mod together;
 
 use std::time::Duration;

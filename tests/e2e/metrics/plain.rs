@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    ops::Range,
 };
 
 use proptest::prelude::*;
@@ -141,7 +142,7 @@ impl fmt::Display for Filter {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Function {
     Count,
     Sum,
@@ -151,6 +152,9 @@ pub enum Function {
     Unique,
     First,
     Last,
+    Gain,
+    /// The mean over objects, added up over what these properties tell apart.
+    MeanLast(Vec<&'static str>),
 }
 
 #[derive(Clone, Debug)]
@@ -186,6 +190,12 @@ impl fmt::Display for Formula {
                     Function::Unique => "unique",
                     Function::First => "first",
                     Function::Last => "last",
+                    Function::Gain => "gain",
+                    Function::MeanLast(within) => {
+                        let within =
+                            if within.is_empty() { String::new() } else { format!(" by {}", within.join(", ")) };
+                        return write!(out, "avg(last({name}.{property}{filter}{by}){within})");
+                    }
                 };
                 write!(out, "{function}({name}.{property}{filter}{by})")
             }
@@ -196,13 +206,38 @@ impl fmt::Display for Formula {
     }
 }
 
+/// The events that a number is of.
+#[derive(Clone, Debug, Default)]
+pub struct Scope<'e> {
+    pub events: Vec<&'e Event>,
+    /// Those like them of the month before, and of the same range.
+    pub before: Vec<&'e Event>,
+    /// Where the range begins.
+    pub from: i64,
+}
+
+impl<'e> Scope<'e> {
+    pub fn of(events: Vec<&'e Event>) -> Self {
+        Self { events, ..Self::default() }
+    }
+
+    /// The events of a part of a range that begins then and of what goes before it, among all.
+    pub fn within(all: &[&'e Event], range: Range<i64>, part: &Range<i64>) -> Self {
+        let days_before = range.start - 31 * 86_400_000;
+        let of = |part: Range<i64>| all.iter().copied().filter(|event| part.contains(&event.at)).collect();
+        let start = part.start.max(range.start);
+        Self { events: of(start..part.end.min(range.end)), before: of(days_before..start), from: range.start }
+    }
+}
+
 /// Numbers of built-in events that are no amounts of money.
-const NO_AMOUNTS: [&str; 7] = ["views", "forwards", "reactions", "replies", "members", "latencyMs", "waitS"];
+const NO_AMOUNTS: [&str; 8] =
+    ["views", "forwards", "reactions", "replies", "members", "latencyMs", "waitS", "ageMinutes"];
 
 impl Formula {
     /// Its value over these events; none where it has none, or where amounts of several currencies would be mixed.
-    pub fn value(&self, events: &[&Event]) -> Option<f64> {
-        if self.currencies(events).len() > 1 { None } else { self.computed(events) }
+    pub fn value(&self, scope: &Scope<'_>) -> Option<f64> {
+        if self.currencies(&scope.events).len() > 1 { None } else { self.computed(scope) }
     }
 
     /// The currencies of the amounts that it takes.
@@ -224,12 +259,13 @@ impl Formula {
         events.iter().filter(counts).filter_map(|event| event.text("currency")).collect()
     }
 
-    fn computed(&self, events: &[&Event]) -> Option<f64> {
+    fn computed(&self, scope: &Scope<'_>) -> Option<f64> {
+        let events = &scope.events;
         match self {
             Self::Number(number) => Some(f64::from(*number)),
-            Self::Negated(part) => part.computed(events).map(|value| -value),
+            Self::Negated(part) => part.computed(scope).map(|value| -value),
             Self::Both(operator, left, right) => {
-                let (left, right) = (left.computed(events)?, right.computed(events)?);
+                let (left, right) = (left.computed(scope)?, right.computed(scope)?);
                 match operator {
                     '+' => Some(left + right),
                     '-' => Some(left - right),
@@ -249,10 +285,10 @@ impl Formula {
                 Some(values[(f64::from(*share) / 100.0 * last as f64).round() as usize])
             }
             Self::Input { name, function, property, by, filter } => {
-                let events: Vec<&&Event> = events
-                    .iter()
-                    .filter(|event| event.name == *name && filter.as_ref().is_none_or(|filter| filter.holds(event)))
-                    .collect();
+                let counts =
+                    |event: &&&Event| event.name == *name && filter.as_ref().is_none_or(|filter| filter.holds(event));
+                let before: Vec<&Event> = scope.before.iter().filter(counts).copied().collect();
+                let events: Vec<&Event> = events.iter().filter(counts).copied().collect();
                 let numbers: Vec<f64> = events.iter().filter_map(|event| event.number(property)).collect();
                 match function {
                     Function::Count => Some(events.len() as f64),
@@ -262,22 +298,48 @@ impl Formula {
                     Function::Smallest => numbers.into_iter().reduce(f64::min),
                     Function::Largest => numbers.into_iter().reduce(f64::max),
                     Function::Unique => {
-                        Some(events.iter().filter_map(|event| event.text(property)).collect::<BTreeSet<_>>().len()
-                            as f64)
+                        let pair = |event: &&Event| Some((texts(event, by), event.text(property)?));
+                        Some(events.iter().filter_map(pair).collect::<BTreeSet<_>>().len() as f64)
                     }
-                    Function::First | Function::Last => {
-                        let mut objects: BTreeMap<Vec<Option<String>>, Vec<(i64, f64)>> = BTreeMap::new();
-                        for event in events {
-                            let Some(number) = event.number(property) else { continue };
-                            let object = by.iter().map(|path| event.text(path)).collect();
-                            objects.entry(object).or_default().push((event.at, number));
+                    Function::First if name.ends_with("_sampled") => {
+                        let mut objects = samples(&events, property, by);
+                        let known = samples(&before, property, by);
+                        objects
+                            .extend(known.into_iter().map(|(object, values)| (object, vec![values[values.len() - 1]])));
+                        sum_of(objects, |values| values[0].value)
+                    }
+                    Function::First => sum_of(samples(&events, property, by), |values| values[0].value),
+                    Function::Last => sum_of(samples(&events, property, by), |values| values[values.len() - 1].value),
+                    Function::Gain => {
+                        let known = samples(&before, property, by);
+                        let has_age = name.starts_with("post_") || name.starts_with("story_");
+                        let mut objects = samples(&events, property, by);
+                        for (object, values) in &mut objects {
+                            let first = values[0];
+                            let ages =
+                                values.iter().filter(|sample| sample.at == first.at).filter_map(|sample| sample.age);
+                            let began =
+                                ages.reduce(f64::min).filter(|_| has_age).map(|age| first.at as f64 - 60_000.0 * age);
+                            let base = match (known.get(object), began) {
+                                (Some(known), _) => known[known.len() - 1].value,
+                                (None, Some(began)) if began >= scope.from as f64 => 0.0,
+                                (None, _) => first.value,
+                            };
+                            let end = values[values.len() - 1].value;
+                            *values = vec![Sample { value: end - base, ..first }];
                         }
-                        let of_object = |mut values: Vec<(i64, f64)>| {
-                            values.sort_by(|left, right| left.0.cmp(&right.0).then(left.1.total_cmp(&right.1)));
-                            let end = if matches!(function, Function::First) { values.first() } else { values.last() };
-                            end.map_or(0.0, |(_, number)| *number)
-                        };
-                        if objects.is_empty() { None } else { Some(objects.into_values().map(of_object).sum()) }
+                        sum_of(objects, |values| values[0].value)
+                    }
+                    Function::MeanLast(within) => {
+                        let mut by = by.clone();
+                        by.extend(within);
+                        let mut means: BTreeMap<Vec<Option<String>>, Vec<f64>> = BTreeMap::new();
+                        for values in samples(&events, property, &by).into_values() {
+                            let last = values[values.len() - 1];
+                            means.entry(texts(last.event, within)).or_default().push(last.value);
+                        }
+                        let mean = |values: &Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
+                        (!means.is_empty()).then(|| means.values().map(mean).sum())
                     }
                 }
             }
@@ -288,7 +350,9 @@ impl Formula {
     pub fn is_level(&self) -> bool {
         match self {
             Self::Number(_) => true,
-            Self::Input { function, .. } => matches!(function, Function::First | Function::Last),
+            Self::Input { function, .. } => {
+                matches!(function, Function::First | Function::Last | Function::MeanLast(_))
+            }
             Self::Percentile(..) => false,
             Self::Negated(part) => part.is_level(),
             Self::Both(_, left, right) => left.is_level() && right.is_level(),
@@ -304,7 +368,40 @@ impl Formula {
     }
 }
 
-pub const NAMES: [&str; 3] = ["thing_made", "thing_sold", "thing_lost"];
+/// A number of an object at a time.
+#[derive(Clone, Copy)]
+struct Sample<'e> {
+    at: i64,
+    value: f64,
+    age: Option<f64>,
+    event: &'e Event,
+}
+
+type Objects<'e> = BTreeMap<Vec<Option<String>>, Vec<Sample<'e>>>;
+
+fn texts(event: &Event, paths: &[&str]) -> Vec<Option<String>> {
+    paths.iter().map(|path| event.text(path)).collect()
+}
+
+/// The numbers of each object in the order of time, none without any.
+fn samples<'e>(events: &[&'e Event], property: &str, by: &[&str]) -> Objects<'e> {
+    let mut objects = Objects::new();
+    for event in events {
+        let Some(value) = event.number(property) else { continue };
+        let sample = Sample { at: event.at, value, age: event.number("ageMinutes"), event };
+        objects.entry(texts(event, by)).or_default().push(sample);
+    }
+    for values in objects.values_mut() {
+        values.sort_by(|left, right| left.at.cmp(&right.at).then(left.value.total_cmp(&right.value)));
+    }
+    objects
+}
+
+fn sum_of(objects: Objects<'_>, of: impl Fn(&[Sample<'_>]) -> f64) -> Option<f64> {
+    (!objects.is_empty()).then(|| objects.values().map(|values| of(values)).sum())
+}
+
+pub const NAMES: [&str; 5] = ["thing_made", "thing_sold", "thing_lost", "thing_sampled", "story_stats_sampled"];
 /// Properties of texts, some of which are numbers.
 pub const TEXTS: [&str; 3] = ["campaignId", "groupId", "$userId"];
 const NUMBERS: [&str; 2] = ["amount", "weight"];
@@ -343,8 +440,9 @@ pub fn event() -> impl Strategy<Value = Event> {
         prop::option::of(prop::sample::select(vec![json!("a"), json!("b"), json!(3), json!("")])),
         any::<bool>(),
         prop_oneof![300 => Just(None), 20 => Just(Some(json!("USD"))), 1 => Just(Some(json!("EUR")))],
+        prop::option::of(0_i32..40_000),
     )
-        .prop_map(|(name, age, user, campaign, group, amount, weight, object, flag, currency)| {
+        .prop_map(|(name, age, user, campaign, group, amount, weight, object, flag, currency, minutes)| {
             let mut properties = Map::new();
             let values = [
                 ("campaignId", campaign),
@@ -353,6 +451,7 @@ pub fn event() -> impl Strategy<Value = Event> {
                 ("weight", weight),
                 ("objectId", object),
                 ("currency", currency),
+                ("ageMinutes", minutes.map(|minutes| json!(minutes))),
             ];
             for (property, value) in values {
                 if let Some(value) = value {
@@ -409,7 +508,12 @@ pub fn formula() -> impl Strategy<Value = Formula> {
         Function::Smallest,
         Function::Largest,
         Function::First,
+        Function::First,
         Function::Last,
+        Function::Gain,
+        Function::Gain,
+        Function::MeanLast(vec![]),
+        Function::MeanLast(vec!["groupId"]),
     ]);
     let number = (
         name(),
@@ -419,18 +523,30 @@ pub fn formula() -> impl Strategy<Value = Formula> {
         prop::option::of(filter()),
     )
         .prop_map(|(name, function, property, by, filter)| {
-            let by = if matches!(function, Function::First | Function::Last) { by } else { Vec::new() };
+            let tells_apart =
+                matches!(function, Function::First | Function::Last | Function::Gain | Function::MeanLast(_));
+            // What tells stories apart unless something is said.
+            let usual = if name == "story_stats_sampled" { vec!["groupId", "storyId"] } else { Vec::new() };
+            let by = match (tells_apart, by.is_empty()) {
+                (false, _) => Vec::new(),
+                (true, true) => usual,
+                (true, false) => by,
+            };
             Formula::Input { name, function, property, by, filter }
         });
-    let unique = (name(), prop::sample::select(TEXTS.to_vec()), prop::option::of(filter())).prop_map(
-        |(name, property, filter)| Formula::Input {
+    let unique = (
+        name(),
+        prop::sample::select(TEXTS.to_vec()),
+        prop::sample::select(vec![vec![], vec!["objectId"], vec!["groupId", "objectId"]]),
+        prop::option::of(filter()),
+    )
+        .prop_map(|(name, property, by, filter)| Formula::Input {
             name,
             function: Function::Unique,
             property,
-            by: Vec::new(),
+            by,
             filter,
-        },
-    );
+        });
     let leaf = prop_oneof![5 => number, 2 => unique];
     let tree = leaf.prop_recursive(3, 6, 2, |inner| {
         prop_oneof![

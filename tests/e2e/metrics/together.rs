@@ -6,7 +6,7 @@ use analytics_answers::{Answer, Answers, Ask, AskError, Query, Scope, Source};
 use analytics_domain::{
     account::AccountId,
     metric::{
-        Filter, Measure, Of, QueryDraft,
+        Aliases, Filter, Measure, Of, QueryDraft,
         buckets::{Buckets, Range},
         parse_filter,
     },
@@ -148,6 +148,7 @@ async fn a_large_account_in_a_statement_of_several_cuts_its_own_answer_only() ->
         measures: &measures,
         buckets: &buckets,
         group_by: &by_sender,
+        aliases: &Aliases::default(),
         filter: &Filter::EVERYTHING,
         only: None,
         by_bucket: false,

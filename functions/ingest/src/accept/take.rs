@@ -1,8 +1,8 @@
 //! Judging and sealing a body's events, and handing them to the queue.
 
-use analytics_domain::event::{Arrival, BodyError, Drafts, Outcome, Rejection, SealError, accept, seal};
+use analytics_domain::event::{Advice, Arrival, BodyError, Drafts, Outcome, Rejection, SealError, accept, seal};
 
-use crate::accept::{SealedQueue, Unavailable};
+use crate::accept::{Advised, SealedQueue, Unavailable};
 
 /// Why a request's events were not taken.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,8 @@ pub struct Taken {
     pub rejections: Vec<(usize, Vec<Rejection>)>,
     /// JSON pointer to the list of events in the body.
     pub list: &'static str,
+    /// What built-in metrics miss in the accepted events.
+    pub advice: Vec<Advice>,
     /// Id and time (epoch milliseconds) of the first accepted event, for the answer to a single one.
     pub first: Option<(String, i64)>,
 }
@@ -36,11 +38,22 @@ pub fn seal_body<'a>(
     parse: impl FnOnce(&'a [u8]) -> Result<Drafts<'a>, BodyError>,
     arrival: &'a Arrival,
 ) -> Result<(Vec<String>, Taken), IngestError> {
+    advise_and_seal(None, body, parse, arrival)
+}
+
+fn advise_and_seal<'a>(
+    advised: Option<&Advised>,
+    body: &'a [u8],
+    parse: impl FnOnce(&'a [u8]) -> Result<Drafts<'a>, BodyError>,
+    arrival: &'a Arrival,
+) -> Result<(Vec<String>, Taken), IngestError> {
     let drafts = parse(body)?;
     let drafts = if arrival.is_text { drafts.of_text(body) } else { drafts };
     let Outcome { batch, rejections } = accept(&drafts, arrival);
     let first = batch.events.first().map(|event| (event.event_id.to_string(), event.timestamp));
-    let taken = Taken { accepted: batch.events.len(), rejections, list: drafts.list, first };
+    let advise = |advised: &Advised| advised.advise(&arrival.account_id, &batch.events, arrival.received_at);
+    let advice = advised.map(advise).unwrap_or_default();
+    let taken = Taken { accepted: batch.events.len(), rejections, list: drafts.list, advice, first };
     Ok((seal(batch)?, taken))
 }
 
@@ -50,11 +63,12 @@ pub fn seal_body<'a>(
 /// If the body is unusable, or the queue did not confirm all of it; then sending the same request again is right.
 pub(crate) async fn take<'a, Q: SealedQueue>(
     queue: &Q,
+    advised: &Advised,
     body: &'a [u8],
     parse: impl FnOnce(&'a [u8]) -> Result<Drafts<'a>, BodyError> + Send,
     arrival: &'a Arrival,
 ) -> Result<Taken, IngestError> {
-    let (messages, taken) = seal_body(body, parse, arrival)?;
+    let (messages, taken) = advise_and_seal(Some(advised), body, parse, arrival)?;
     for message in messages {
         queue.send(&arrival.account_id, message).await?;
     }

@@ -147,6 +147,7 @@ mod tests {
             as_of: 1_795_512_600_000,
             source: Source::Events,
             currency: None,
+            aliases: std::collections::BTreeMap::new(),
             series: vec![series],
             warnings: Vec::new(),
         }

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use super::Tree;
 
-/// The properties that built-in metrics read and are split by.
-pub const TYPED_PROPERTIES: [&str; 19] = [
+/// Most of the properties that built-in metrics read and are split by: not those with names so general that they may hold objects.
+pub const TYPED_PROPERTIES: [&str; 27] = [
     "campaignId",
     "groupId",
     "senderId",
@@ -26,6 +26,14 @@ pub const TYPED_PROPERTIES: [&str; 19] = [
     "currency",
     "waitS",
     "latencyMs",
+    "messageKey",
+    "senderKind",
+    "placementId",
+    "ageMinutes",
+    "isForwardedCopy",
+    "daysSinceJoin",
+    "removedBy",
+    "margin",
 ];
 
 /// Stands before a name whose typed column would hide what is within it. A private-use character: no name that people give

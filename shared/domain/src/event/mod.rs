@@ -2,6 +2,7 @@
 //! ([`SealedBatch`]).
 
 mod accept;
+mod advice;
 mod columns;
 mod context;
 mod draft;
@@ -17,6 +18,7 @@ mod stored;
 mod tree;
 
 pub use accept::{Arrival, Outcome, accept};
+pub use advice::{Advice, advice};
 pub use columns::{TYPED_PROPERTIES, column_path, column_source};
 pub use draft::{BodyError, COMPUTED, Draft, Drafts, FIELDS, parse_batch, parse_lines, parse_single};
 pub use properties::derived_bytes;

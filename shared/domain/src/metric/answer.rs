@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    input::{Input, Measure, Reason, State},
+    input::{Input, Measure, Of, Reason, State},
     query::{Order, Ranking},
     syntax::{Function, Node, Operator},
 };
@@ -18,6 +18,8 @@ pub struct Compiled {
     inputs: Vec<(Function, usize)>,
     /// The places of the measures that tell the currencies of its amounts.
     currencies: Vec<usize>,
+    /// The places of the measures that start with what was before.
+    starts: Vec<usize>,
     /// Levels: a bucket without a value has that of the one before.
     goes_on: bool,
 }
@@ -26,9 +28,14 @@ impl Compiled {
     /// Adds the measures that it reads to those that others read, so that all can be answered from the same cells.
     #[must_use]
     pub fn new(formula: &Node<Input>, measures: &mut Vec<Measure>) -> Self {
-        let (mut inputs, mut currencies) = (Vec::new(), Vec::new());
+        let (mut inputs, mut currencies, mut starts) = (Vec::new(), Vec::new(), Vec::new());
         let formula = formula.try_replace(&mut |input| {
-            let measure = place(measures, input.measure());
+            let measure = input.measure();
+            let is_start = matches!(measure.of, Of::Start { .. });
+            let measure = place(measures, measure);
+            if is_start {
+                place(&mut starts, measure);
+            }
             if let Some(of_input) = input.currencies() {
                 let measure = place(measures, of_input);
                 place(&mut currencies, measure);
@@ -36,8 +43,9 @@ impl Compiled {
             Ok::<_, std::convert::Infallible>(Node::Input(place(&mut inputs, (input.function, measure))))
         });
         let Ok(formula) = formula;
-        let goes_on = inputs.iter().all(|(function, _)| matches!(function, Function::First | Function::Last));
-        Self { formula, inputs, currencies, goes_on }
+        let is_level = |function| matches!(function, Function::First | Function::Last | Function::MeanLast);
+        let goes_on = inputs.iter().all(|(function, _)| is_level(*function));
+        Self { formula, inputs, currencies, starts, goes_on }
     }
 
     /// Whether it reads the measure at this place.
@@ -118,7 +126,7 @@ pub struct Cell {
     /// Its place among the measures that were asked for.
     pub measure: usize,
     pub key: Key,
-    /// Start of the bucket; none for the whole range.
+    /// Start of the bucket; none for the whole range. Of [`Of::Start`] there is one bucket more, before the range.
     pub bucket: Option<EpochMillis>,
     pub state: State,
 }
@@ -163,8 +171,9 @@ pub fn assemble(compiled: &Compiled, cells: Vec<Cell>, starts: &[EpochMillis], a
         };
         states[cell.measure] = cell.state;
     }
-    let answer = series.into_iter().map(|(key, (total, buckets))| {
+    let answer = series.into_iter().map(|(key, (total, mut buckets))| {
         let mut last = Err(Reason::NoValues);
+        start_with_what_was(compiled, &mut buckets, starts, &empty);
         let points = starts.iter().map(|start| {
             let value = compiled.value(buckets.get(start).unwrap_or(&empty));
             let value = if compiled.goes_on && value == Err(Reason::NoValues) { last } else { value };
@@ -175,6 +184,31 @@ pub fn assemble(compiled: &Compiled, cells: Vec<Cell>, starts: &[EpochMillis], a
         SeriesAnswer { key, total: compiled.value(&total), points }
     });
     answer.collect()
+}
+
+/// Puts into each bucket what its objects started with.
+fn start_with_what_was(
+    compiled: &Compiled,
+    buckets: &mut BTreeMap<EpochMillis, States>,
+    starts: &[EpochMillis],
+    empty: &States,
+) {
+    if compiled.starts.is_empty() {
+        return;
+    }
+    for start in starts {
+        buckets.entry(*start).or_insert_with(|| empty.clone());
+    }
+    for place in &compiled.starts {
+        let mut before = State::default();
+        for states in buckets.values_mut() {
+            let state = &mut states[*place];
+            let change = state.high;
+            state.count += before.count;
+            state.sum += before.sum;
+            before = State { count: state.count, sum: before.sum + change, ..State::default() };
+        }
+    }
 }
 
 /// Adds up the groups that are not to be shown. All measures must [add up](super::Of::adds_up).
@@ -232,6 +266,7 @@ mod tests {
                 function: input.function.unwrap_or(Function::Count),
                 property: input.property.clone(),
                 objects: Vec::new(),
+                within: Vec::new(),
                 filter: Filter::EVERYTHING,
             }))
         });
@@ -350,6 +385,32 @@ mod tests {
         };
         assert_eq!(values("last(a.x)"), [Err(Reason::NoValues), Ok(7.0), Ok(7.0)]);
         assert_eq!(values("a"), [Ok(0.0), Ok(1.0), Ok(0.0)]);
+    }
+
+    #[test]
+    fn buckets_start_with_what_was_before() {
+        let cell = |bucket, count, sum, high| Cell {
+            measure: 0,
+            key: Key::All,
+            bucket,
+            state: State { count, sum, high, ..State::default() },
+        };
+        let compiled = compiled("first(group_stats_sampled.members)");
+        // Two groups before; a third comes in the second bucket with 5 and ends it with 6, while the others grow by 3.
+        let cells = vec![
+            cell(None, 3, 105.0, 0.0),
+            cell(Some(0), 2, 0.0, 100.0),
+            cell(Some(20), 1, 5.0, 9.0),
+            cell(Some(40), 0, 0.0, -1.0),
+        ];
+        let answer = assemble(&compiled, cells, &[10, 20, 30, 40], true);
+        let values: Vec<_> = answer[0].points.iter().map(|point| point.value).collect();
+        assert_eq!(values, [Ok(100.0), Ok(105.0), Ok(109.0), Ok(109.0)]);
+        assert_eq!(answer[0].total, Ok(105.0));
+        // Before anything was sampled there is no value.
+        let answer = assemble(&compiled, vec![cell(Some(20), 1, 5.0, 6.0)], &[10, 20, 30], true);
+        let values: Vec<_> = answer[0].points.iter().map(|point| point.value).collect();
+        assert_eq!(values, [Err(Reason::NoValues), Ok(5.0), Ok(6.0)]);
     }
 
     #[test]

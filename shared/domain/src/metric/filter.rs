@@ -127,6 +127,19 @@ impl Filter {
         }
     }
 
+    /// The texts that it compares a property with, one after another.
+    #[must_use]
+    pub fn texts_of(&self, property: &str) -> Vec<String> {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().flat_map(|part| part.texts_of(property)).collect(),
+            Self::Not(part) => part.texts_of(property),
+            Self::Test { path, test: Test::In(values) } if path == property => {
+                values.iter().filter_map(Literal::text).collect()
+            }
+            Self::Test { .. } => Vec::new(),
+        }
+    }
+
     /// Whether it can be told from the text of the properties alone, which is all that rollups keep of them.
     #[must_use]
     pub fn reads_text_only(&self) -> bool {

@@ -9,6 +9,7 @@ use super::{
     filter::{Filter, Test},
     syntax::Function,
 };
+use crate::catalogue;
 
 /// The property that says what money an event's amounts are in.
 pub const CURRENCY: &str = "currency";
@@ -21,8 +22,11 @@ pub struct Input {
     pub function: Function,
     /// None for a count.
     pub property: Option<String>,
-    /// For `first` and `last`: the properties that together tell objects apart, whose values are added up. In order.
+    /// For `unique`, `first`, `last` and `gain`: the properties that together tell objects apart, whose values are added up. In order.
     pub objects: Vec<String>,
+    /// For a mean of last values: some of `objects`, which tell apart the sets whose means are added up.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub within: Vec<String>,
     pub filter: Filter,
 }
 
@@ -35,6 +39,8 @@ struct StoredInput {
     property: Option<String>,
     #[serde(default)]
     objects: Vec<String>,
+    #[serde(default)]
+    within: Vec<String>,
     /// What told objects apart while it was one property.
     object: Option<String>,
     filter: Filter,
@@ -42,14 +48,14 @@ struct StoredInput {
 
 impl From<StoredInput> for Input {
     fn from(stored: StoredInput) -> Self {
-        let StoredInput { event_name, function, property, objects, object, filter } = stored;
+        let StoredInput { event_name, function, property, objects, within, object, filter } = stored;
         let objects = match object {
             // Nobody had to write this: it stood for a post, whose id is that of its message within one chat.
             Some(object) if event_name == "post_stats_sampled" && object == "postId" => builtin::objects(&event_name),
             Some(object) => vec![object],
             None => objects,
         };
-        Self { event_name, function, property, objects, filter }
+        Self { event_name, function, property, objects, within, filter }
     }
 }
 
@@ -78,6 +84,58 @@ pub enum Of {
     First { property: String, objects: Vec<String> },
     /// The latest number of each object.
     Last { property: String, objects: Vec<String> },
+    /// Which texts each object has, by hash over both.
+    UniquesOf { property: String, objects: Vec<String> },
+    /// The latest number of each object, and which of the sets that these properties tell apart it belongs to.
+    LastWithin { property: String, objects: Vec<String>, within: Vec<String> },
+    /// How [old](AGE) each object was at the earliest sample that tells its age beside the number.
+    FirstAge { property: String, objects: Vec<String> },
+    /// What each object had before the time that is asked about, if that was sampled in the [days before](CARRIED); else its
+    /// first number. Not kept: [`Measure::parts`].
+    Start { property: String, objects: Vec<String> },
+    /// By how much each object's number has grown since the last one before the time that is asked about. An object without
+    /// one starts at 0 if it has an [age](AGE) and began in that time, else at its first number. Not kept: [`Measure::parts`].
+    Gain { property: String, objects: Vec<String> },
+}
+
+/// The property that says how many minutes old an object was when it was sampled.
+pub const AGE: &str = "ageMinutes";
+
+/// For so many milliseconds an object goes on to have the number that was last sampled of it.
+pub const CARRIED: i64 = 31 * 86_400_000;
+
+/// What tells how a measure that is not kept changes from bucket to bucket: measures that are kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parts {
+    pub first: Measure,
+    pub last: Measure,
+    /// The ages of the objects at their first samples.
+    pub age: Option<Measure>,
+}
+
+impl Measure {
+    /// What it is made of, if it depends on what was before the time that is asked about.
+    #[must_use]
+    pub fn parts(&self) -> Option<Parts> {
+        let (Of::Start { property, objects } | Of::Gain { property, objects }) = &self.of else { return None };
+        let of = |of| Self { event_name: self.event_name.clone(), filter: self.filter.clone(), of };
+        let (property, objects) = (|| property.clone(), || objects.clone());
+        let has_age = matches!(self.of, Of::Gain { .. }) && builtin::has_age(&self.event_name);
+        Some(Parts {
+            first: of(Of::First { property: property(), objects: objects() }),
+            last: of(Of::Last { property: property(), objects: objects() }),
+            age: has_age.then(|| of(Of::FirstAge { property: property(), objects: objects() })),
+        })
+    }
+
+    /// The measures that are kept for it: itself, or its parts.
+    #[must_use]
+    pub fn kept(self) -> Vec<Self> {
+        match self.parts() {
+            None => vec![self],
+            Some(Parts { first, last, age }) => [first, last].into_iter().chain(age).collect(),
+        }
+    }
 }
 
 impl Of {
@@ -89,7 +147,7 @@ impl Of {
 }
 
 impl Input {
-    /// All that is kept of events for this input: its measure, and that of its currencies.
+    /// All that is asked about events for this input: its measure, and that of its currencies.
     pub fn measures(&self) -> impl Iterator<Item = Measure> {
         [self.measure()].into_iter().chain(self.currencies())
     }
@@ -111,9 +169,17 @@ impl Input {
             Function::Count => Of::Events,
             Function::Sum | Function::Average | Function::Smallest | Function::Largest => Of::Numbers(property()),
             Function::Percentile(_) => Of::Distribution(property()),
-            Function::Unique => Of::Uniques(property()),
+            Function::Unique if self.objects.is_empty() => Of::Uniques(property()),
+            Function::Unique => Of::UniquesOf { property: property(), objects: self.objects.clone() },
+            Function::First if catalogue::is_sampled(&self.event_name) => {
+                Of::Start { property: property(), objects: self.objects.clone() }
+            }
             Function::First => Of::First { property: property(), objects: self.objects.clone() },
             Function::Last => Of::Last { property: property(), objects: self.objects.clone() },
+            Function::Gain => Of::Gain { property: property(), objects: self.objects.clone() },
+            Function::MeanLast => {
+                Of::LastWithin { property: property(), objects: self.objects.clone(), within: self.within.clone() }
+            }
         };
         Measure { event_name: self.event_name.clone(), filter: self.filter.clone(), of }
     }
@@ -127,6 +193,7 @@ impl Input {
         };
         match self.function {
             Function::Count => name,
+            Function::MeanLast => format!("avg(last({name}))"),
             function => format!("{}({name})", function.name()),
         }
     }
@@ -166,10 +233,12 @@ impl Series {
 /// What a measure came to in one bucket, for one key.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
-    /// Events, or values where the measure is of a property.
+    /// Events, or values where the measure is of a property. Of [`Of::Start`] the objects, of one bucket those that come in it.
     pub count: u64,
+    /// Of [`Of::Start`] in one bucket what the objects that come in it start with.
     pub sum: f64,
     pub low: f64,
+    /// Of [`Of::Start`] in one bucket by how much all objects together have more at its end than at the end of the one before.
     pub high: f64,
     pub uniques: u64,
     /// Values by bin, bins ascending.
@@ -238,7 +307,7 @@ impl Function {
             Self::Average => any(state.sum / state.count as f64),
             Self::Smallest => any(state.low),
             Self::Largest => any(state.high),
-            Self::First | Self::Last => any(state.sum),
+            Self::First | Self::Last | Self::Gain | Self::MeanLast => any(state.sum),
             Self::Percentile(share) => super::sketch::percentile(&state.bins, share).ok_or(Reason::NoValues),
         }
     }
@@ -274,7 +343,14 @@ mod tests {
         let currencies = |event_name: &str, function, property: Option<&str>, filter: &str| {
             let filter = crate::metric::parse_filter(filter).expect("can be read");
             let property = property.map(str::to_owned);
-            let input = Input { event_name: event_name.to_owned(), function, property, objects: Vec::new(), filter };
+            let input = Input {
+                event_name: event_name.to_owned(),
+                function,
+                property,
+                objects: Vec::new(),
+                within: Vec::new(),
+                filter,
+            };
             assert_eq!(input.measures().count(), 1 + usize::from(input.currencies().is_some()));
             input.currencies().map(|measure| measure.of)
         };

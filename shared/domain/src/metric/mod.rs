@@ -3,6 +3,7 @@
 //! One rule makes every number: the value of a bucket, a group or a total is the formula over the inputs of exactly that
 //! time and those events. Inputs are merged first, the formula comes last.
 
+mod aliases;
 mod answer;
 pub mod buckets;
 pub mod builtin;
@@ -21,6 +22,7 @@ pub mod sketch;
 mod syntax;
 mod token;
 
+pub use aliases::{Aliases, GROUP};
 pub use answer::{Answer, Cell, Compiled, Key, Point, SeriesAnswer, assemble, rank, with_others};
 pub use coverage::{Freshness, Grain, Kept, Piece, cover};
 pub use definition::{
@@ -28,7 +30,7 @@ pub use definition::{
 };
 pub use filter::Filter;
 pub use graph::{Metric, Metrics, compile, dimension_sets};
-pub use input::{CURRENCY, Input, Measure, Of, Reason, Series, State};
+pub use input::{AGE, CARRIED, CURRENCY, Input, Measure, Of, Parts, Reason, Series, State};
 pub use meets::{Filtered, meets};
 pub use parser::{DEEPEST, OPERATORS, parse_filter, parse_formula};
 pub use path::{FIELDS, LONGEST as PATH_CHARS, check_path, check_property, path_of, property_of};

@@ -4,8 +4,9 @@
 //! formula  = term { ("+" | "-") term }
 //! term     = factor { ("*" | "/") factor }
 //! factor   = "-" factor | number | "(" formula ")" | input
-//! input    = function "(" name [ "." path ] [ "{" filter "}" ] [ "by" path { "," path } ] ")" | name [ "." path ] [ "{" filter "}" ]
-//! function = count | sum | avg | min | max | unique | first | last | p1 … p99
+//! input    = function "(" events [ by ] ")" | "avg" "(" "last" "(" events [ by ] ")" [ by ] ")" | events
+//! events   = name [ "." path ] [ "{" filter "}" ];  by = "by" path { "," path }
+//! function = count | sum | avg | min | max | unique | first | last | gain | p1 … p99
 //! filter   = all { "or" all };  all = not { ("and" | ",") not };  not = "not" not | "(" filter ")" | test
 //! test     = path [ ("=" | "!=" | "<" | "<=" | ">" | ">=" | "contains") value | [ "not" ] "in" "(" values ")" | "exists" ]
 //! value    = text in quotes | number | true | false | a word;  `= null` is `not exists`, and `!= null` is `exists`
@@ -194,31 +195,59 @@ impl<'t> Parser<'t> {
                 Ok(node)
             }
             Token::Word(word) => {
-                let is_call = matches!(self.tokens.get(self.next + 1), Some(Placed { token: Token::Sign("("), .. }));
-                if !is_call {
+                if !self.is_call() {
                     return Ok(Node::Input(self.input(None)?));
                 }
                 let Some(function) = Function::parse(&word) else {
                     let message = format!(
-                        "`{word}` is no function: there are count, sum, avg, min, max, unique, first, last and p1 to p99"
+                        "`{word}` is no function: there are count, sum, avg, min, max, unique, first, last, gain and p1 to p99"
                     );
                     return Err(self.error("unknown_function", message));
                 };
                 self.advance();
-                let opened = self.at();
-                self.advance();
-                let mut input = self.input(Some(function))?;
-                let mut goes_on = self.take_word("by");
-                while goes_on {
-                    input.by.push(self.path("a property that tells objects apart")?);
-                    goes_on = self.take(",");
-                }
-                self.close(")", opened, if input.by.is_empty() { "`{`" } else { "`,`" })?;
-                Ok(Node::Input(input))
+                Ok(Node::Input(self.call(function)?))
             }
             Token::Quoted(_) => Ok(Node::Input(self.input(None)?)),
             _ => Err(self.expected("a number, a name or `(`")),
         }
+    }
+
+    /// Whether this is the name of what is called.
+    fn is_call(&self) -> bool {
+        let next = self.tokens.get(self.next + 1);
+        matches!(self.token(), Token::Word(_)) && matches!(next, Some(Placed { token: Token::Sign("("), .. }))
+    }
+
+    /// What stands in the parentheses of a function.
+    fn call(&mut self, function: Function) -> Result<InputNode, SyntaxError> {
+        let opened = self.at();
+        self.advance();
+        if self.is_call() {
+            if function != Function::Average || !self.is_word("last") {
+                let message = "one function stands within another only as avg(last(name.property))";
+                return Err(self.error("syntax", message));
+            }
+            self.advance();
+            let last = self.call(Function::Last)?;
+            let within = self.by()?;
+            self.close(")", opened, if within.is_empty() { "`by`" } else { "`,`" })?;
+            return Ok(InputNode { function: Some(Function::MeanLast), within, ..last });
+        }
+        let mut input = self.input(Some(function))?;
+        input.by = self.by()?;
+        self.close(")", opened, if input.by.is_empty() { "`{`" } else { "`,`" })?;
+        Ok(input)
+    }
+
+    /// The properties behind `by`, if it stands here.
+    fn by(&mut self) -> Result<Vec<String>, SyntaxError> {
+        let mut properties = Vec::new();
+        let mut goes_on = self.take_word("by");
+        while goes_on {
+            properties.push(self.path("a property that tells objects apart")?);
+            goes_on = self.take(",");
+        }
+        Ok(properties)
     }
 
     fn input(&mut self, function: Option<Function>) -> Result<InputNode, SyntaxError> {
@@ -238,7 +267,14 @@ impl<'t> Parser<'t> {
             }
             _ => None,
         };
-        Ok(InputNode { function, name: Name { text, quoted, at }, property, filter, by: Vec::new() })
+        Ok(InputNode {
+            function,
+            name: Name { text, quoted, at },
+            property,
+            filter,
+            by: Vec::new(),
+            within: Vec::new(),
+        })
     }
 
     /// Names with dots between them. A word that starts with `$` is a field of the event, and stands alone.

@@ -159,41 +159,42 @@ fn term(
         let message = format!("{function} needs a property: {function}({name}.property)");
         return Err(Meaningless::new(at, "property_needed", message));
     }
-    let holds_objects = matches!(function, Function::First | Function::Last);
-    if !input.by.is_empty() && !holds_objects {
-        let message = "only first and last tell objects apart: leave out `by`";
+    let is_of_objects = matches!(function, Function::First | Function::Last | Function::Gain | Function::MeanLast);
+    if !input.by.is_empty() && !is_of_objects && function != Function::Unique {
+        let message = "only unique, first, last and gain tell objects apart: leave out `by`";
         return Err(Meaningless::new(at, "unexpected_by", message));
     }
-    if input.by.len() > MOST_OBJECT_PATHS {
+    if input.by.len().max(input.within.len()) > MOST_OBJECT_PATHS {
         let message = format!("{MOST_OBJECT_PATHS} properties at most tell objects apart");
         return Err(Meaningless::new(at, "too_many", message));
     }
-    let mut objects = match (holds_objects, input.by.is_empty()) {
-        (false, _) => Vec::new(),
-        (true, true) => builtin::objects(&event_name),
-        (true, false) => input.by.clone(),
-    };
+    let own = if is_of_objects && input.by.is_empty() { builtin::objects(&event_name) } else { input.by.clone() };
     // In whatever order they were written, they tell the same objects apart.
-    objects.sort_unstable();
-    objects.dedup();
+    let in_order = |mut paths: Vec<String>| {
+        paths.sort_unstable();
+        paths.dedup();
+        paths
+    };
+    let within = in_order(input.within.clone());
+    let objects = in_order([own, within.clone()].concat());
     // How many events have the property at all.
     let (property, filter) = match (function, input.property.clone()) {
         (Function::Count, Some(path)) => (None, filter.and(&Filter::Test { path, test: super::filter::Test::Exists })),
         (_, property) => (property, filter),
     };
-    Ok(Term::Events(Input { event_name, function, property, objects, filter }))
+    Ok(Term::Events(Input { event_name, function, property, objects, within, filter }))
 }
 
 /// What is wrong with the names of properties.
 fn check_paths(input: &InputNode, filter: &Filter) -> Option<String> {
-    let own = input.property.iter().chain(&input.by).map(String::as_str);
+    let own = input.property.iter().chain(&input.by).chain(&input.within).map(String::as_str);
     own.chain(filter.paths()).find_map(|path| super::path::check_path(path).err())
 }
 
 /// The event that a name means.
 fn event_name(name: &str, quoted: bool, at: usize, vocabulary: &Vocabulary) -> Result<String, Meaningless> {
     let known = || {
-        let catalogue = catalogue::EVENTS.iter().flat_map(|(_, names)| names.iter().copied());
+        let catalogue = catalogue::EVENTS.iter().map(|known| known.name);
         catalogue.chain(vocabulary.events.iter().map(String::as_str))
     };
     // In quotes, a name is meant as it stands, whether or not such an event has come yet.
@@ -250,9 +251,16 @@ pub fn check_kind(formula: &Node<Input>, kind: Kind) -> Result<(), Meaningless> 
              constants; use type gauge for ratios, averages and the like",
         )),
         Kind::Histogram => match formula {
-            Node::Input(input) if !matches!(input.function, Function::Count | Function::Sum | Function::Unique) => {
-                Ok(())
-            }
+            Node::Input(Input {
+                function:
+                    Function::Average
+                    | Function::Smallest
+                    | Function::Largest
+                    | Function::First
+                    | Function::Last
+                    | Function::Percentile(_),
+                ..
+            }) => Ok(()),
             _ => Err(Meaningless::new(
                 None,
                 "not_a_distribution",

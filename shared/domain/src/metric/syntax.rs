@@ -53,6 +53,10 @@ pub enum Function {
     Unique,
     First,
     Last,
+    /// How much a cumulative number has grown.
+    Gain,
+    /// The mean of the last values of objects: `avg(last(…))`.
+    MeanLast,
     /// 1 to 99.
     Percentile(u8),
 }
@@ -68,6 +72,7 @@ impl Function {
             "unique" => Self::Unique,
             "first" => Self::First,
             "last" => Self::Last,
+            "gain" => Self::Gain,
             _ => {
                 let digits = name.strip_prefix('p')?;
                 let share = digits.parse().ok().filter(|share| (1..=99).contains(share))?;
@@ -87,6 +92,8 @@ impl Function {
             Self::Unique => "unique".to_owned(),
             Self::First => "first".to_owned(),
             Self::Last => "last".to_owned(),
+            Self::Gain => "gain".to_owned(),
+            Self::MeanLast => "avg(last)".to_owned(),
             Self::Percentile(share) => format!("p{share}"),
         }
     }
@@ -109,8 +116,10 @@ pub struct InputNode {
     pub name: Name,
     pub property: Option<String>,
     pub filter: Option<Filter>,
-    /// Properties that together tell apart the objects whose last values are added up.
+    /// Properties that together tell apart the objects whose values are added up.
     pub by: Vec<String>,
+    /// Of a mean of last values: properties that together tell apart the sets whose means are added up.
+    pub within: Vec<String>,
 }
 
 /// A formula as a tree, over inputs of one kind or another.

@@ -1,5 +1,7 @@
 //! Metrics: measures over events, answered from rollups where those are complete and from the events where they are not.
 
+mod carried;
+mod changes;
 mod freshness;
 mod ledger;
 mod plan;
@@ -17,6 +19,6 @@ pub use freshness::Rollups;
 pub use ledger::{Bucket, Mutation, Noted, SeriesState};
 pub use plan::Plan;
 pub use query::{Asked, Source, Tenant, Told};
-pub(crate) use read::{Source as ReadSource, condition};
+pub(crate) use read::{Source as ReadSource, condition, group_text, text};
 pub use rollup::Span;
 pub use survey::{EVENT_NAMES, Fact};

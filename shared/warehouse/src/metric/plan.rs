@@ -174,7 +174,7 @@ impl Needs {
     fn of(metric: &Metric, metrics: &Metrics) -> Option<Self> {
         let formula = metrics.expand(&metric.formula).ok()?;
         let mut measures: Vec<Needed> = Vec::new();
-        for measure in formula.inputs().into_iter().flat_map(Input::measures) {
+        for measure in formula.inputs().into_iter().flat_map(Input::measures).flat_map(Measure::kept) {
             let needed = Needed::new(measure);
             if measures.iter().all(|other| other.number != needed.number) {
                 measures.push(needed);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use analytics_domain::{
     account::AccountId,
     metric::{
-        Cell, Filter, Key, Measure, Of, Piece, Series, State,
+        Aliases, Cell, Filter, Key, Measure, Of, Piece, Series, State,
         buckets::{Buckets, Range},
         cover,
     },
@@ -18,10 +18,11 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     Rollups,
+    carried::{Carried, with_what_was},
     select::statement,
     states::{Accounts, Placed, objects_of},
 };
-use crate::{EventWarehouse, WarehouseError};
+use crate::{EventWarehouse, WarehouseError, statement::Statement};
 
 /// Accounts that one statement asks about, at most.
 const ACCOUNTS: usize = 200;
@@ -41,6 +42,8 @@ pub struct Asked<'q> {
     pub group_by: &'q [String],
     /// What events must meet besides the measures' own conditions.
     pub filter: &'q Filter,
+    /// Which ids mean the same group. The filters know of them already.
+    pub aliases: &'q Aliases,
     /// Only these keys by themselves, the others put together.
     pub only: Option<&'q [Key]>,
     /// Whether buckets are wanted, or totals only.
@@ -111,10 +114,74 @@ impl Asked<'_> {
 }
 
 impl EventWarehouse {
-    /// Computes measures over time, of each of these accounts, in their order. Accounts whose answers are read of the same series and
-    /// events take one statement together. If that is too much for one statement, each takes one by itself, so that a large account
-    /// does not fail the others.
+    /// Computes measures over time, of each of these accounts, in their order.
     pub async fn measure(&self, tenants: &[Tenant<'_>], asked: &Asked<'_>) -> Vec<Result<Told, WarehouseError>> {
+        let carried = Carried::of(asked.measures);
+        if carried.is_empty() {
+            return self.measure_all(tenants, asked, None).await;
+        }
+        let (kept, others) =
+            tokio::join!(self.measure_kept(tenants, asked), self.measure_carried(tenants, asked, &carried),);
+        let both = |(kept, others): (Result<Option<Told>, _>, Result<Told, _>)| {
+            let (kept, mut told) = (kept?, others?);
+            if let Some(kept) = kept {
+                told.cells.extend(kept.cells);
+                told.is_cut |= kept.is_cut;
+                told.source = if told.source == kept.source { kept.source } else { Source::Both };
+            }
+            Ok(told)
+        };
+        kept.into_iter().zip(others).map(both).collect()
+    }
+
+    /// Those of the measures that are kept; none if there are none.
+    async fn measure_kept(
+        &self,
+        tenants: &[Tenant<'_>],
+        asked: &Asked<'_>,
+    ) -> Vec<Result<Option<Told>, WarehouseError>> {
+        let places: Vec<usize> =
+            (0..asked.measures.len()).filter(|place| asked.measures[*place].parts().is_none()).collect();
+        if places.is_empty() {
+            return tenants.iter().map(|_| Ok(None)).collect();
+        }
+        let measures: Vec<Measure> = places.iter().map(|place| asked.measures[*place].clone()).collect();
+        let kept: Vec<Vec<_>> =
+            tenants.iter().map(|tenant| places.iter().map(|place| tenant.kept[*place].clone()).collect()).collect();
+        let tenants: Vec<Tenant<'_>> =
+            tenants.iter().zip(&kept).map(|(tenant, kept)| Tenant { kept, ..*tenant }).collect();
+        let asked = Asked { measures: &measures, ..*asked };
+        let in_place = |mut told: Told| {
+            told.cells.iter_mut().for_each(|cell| cell.measure = places[cell.measure]);
+            Some(told)
+        };
+        let found = self.measure_all(&tenants, &asked, None).await;
+        found.into_iter().map(|told| told.map(in_place)).collect()
+    }
+
+    /// Those that are not kept.
+    async fn measure_carried(
+        &self,
+        tenants: &[Tenant<'_>],
+        asked: &Asked<'_>,
+        carried: &Carried,
+    ) -> Vec<Result<Told, WarehouseError>> {
+        let kept: Vec<Vec<_>> = tenants.iter().map(|tenant| carried.kept(tenant)).collect();
+        let tenants: Vec<Tenant<'_>> =
+            tenants.iter().zip(&kept).map(|(tenant, kept)| Tenant { kept, ..*tenant }).collect();
+        let buckets = with_what_was(asked.buckets);
+        let found = self.measure_all(&tenants, &carried.asked(asked, &buckets), Some(carried)).await;
+        found.into_iter().map(|told| told.map(|told| carried.tell(told, asked))).collect()
+    }
+
+    /// Accounts whose answers are read of the same series and events take one statement together. If that is too much for one
+    /// statement, each takes one by itself, so that a large account does not fail the others.
+    async fn measure_all(
+        &self,
+        tenants: &[Tenant<'_>],
+        asked: &Asked<'_>,
+        carried: Option<&Carried>,
+    ) -> Vec<Result<Told, WarehouseError>> {
         let cells = asked.measures.len().max(1) * if asked.by_bucket { asked.buckets.starts.len() + 1 } else { 1 };
         let most = (CELLS / cells).clamp(1, ACCOUNTS);
         let mut groups: Vec<Group<'_>> = Vec::new();
@@ -130,7 +197,7 @@ impl EventWarehouse {
                 None => groups.push(Group { parts, members: vec![(index, tenant.account_id)] }),
             }
         }
-        let groups: Vec<_> = groups.iter().map(|group| self.measure_group(group, asked)).collect();
+        let groups: Vec<_> = groups.iter().map(|group| self.measure_group(group, asked, carried)).collect();
         let found: Vec<Vec<_>> = stream::iter(groups).buffer_unordered(STATEMENTS).collect().await;
         let mut found: Vec<(usize, Result<Told, WarehouseError>)> = found.into_iter().flatten().collect();
         found.sort_by_key(|(index, _)| *index);
@@ -138,12 +205,17 @@ impl EventWarehouse {
     }
 
     /// The answers of a group, each with the index of its account.
-    async fn measure_group(&self, group: &Group<'_>, asked: &Asked<'_>) -> Vec<(usize, Result<Told, WarehouseError>)> {
+    async fn measure_group(
+        &self,
+        group: &Group<'_>,
+        asked: &Asked<'_>,
+        carried: Option<&Carried>,
+    ) -> Vec<(usize, Result<Told, WarehouseError>)> {
         let Group { parts, members } = group;
         let accounts: Vec<&AccountId> = members.iter().map(|(_, account)| *account).collect();
         let indexes = members.iter().map(|(index, _)| *index);
         let is_alone = members.len() == 1;
-        match self.measure_together(&accounts, parts, asked).await {
+        match self.measure_together(&accounts, parts, asked, carried).await {
             Ok(all) if is_alone || all.iter().all(|told| !told.is_cut) => {
                 indexes.zip(all.into_iter().map(Ok)).collect()
             }
@@ -153,7 +225,7 @@ impl EventWarehouse {
             _ => {
                 let mut found = Vec::with_capacity(members.len());
                 for (index, account) in members {
-                    match self.measure_together(&[account], parts, asked).await {
+                    match self.measure_together(&[account], parts, asked, carried).await {
                         Ok(one) => found.extend(one.into_iter().map(|told| (*index, Ok(told)))),
                         Err(error) => found.push((*index, Err(error))),
                     }
@@ -168,6 +240,7 @@ impl EventWarehouse {
         accounts: Accounts<'_>,
         parts: &[Part<'_>],
         asked: &Asked<'_>,
+        carried: Option<&Carried>,
     ) -> Result<Vec<Told>, WarehouseError> {
         let (raw, rolled): (Vec<&Part<'_>>, Vec<&Part<'_>>) =
             parts.iter().partition(|part| matches!(part, Part::Raw { .. }));
@@ -180,14 +253,18 @@ impl EventWarehouse {
         let most = asked.most.unwrap_or(usize::MAX);
         if !adds_up {
             let parts: Vec<&Part<'_>> = rolled.into_iter().chain(raw).collect();
-            let found = self.cells(accounts, asked, &parts, asked.by_bucket).await?;
+            let statement = match carried {
+                None => statement(accounts, asked, &parts, asked.by_bucket),
+                Some(carried) => carried.statement(accounts, asked, &parts),
+            };
+            let found = self.cells(accounts, asked, &parts, statement).await?;
             let is_cut = found.iter().map(Vec::len).sum::<usize>() > most;
             return Ok(found.into_iter().map(|cells| Told { cells, source, is_cut }).collect());
         }
         // What adds up is asked for in two statements at once, since most of what one takes is to be understood.
         let one = async |parts: &[&Part<'_>]| match parts.is_empty() {
             true => Ok(vec![Vec::new(); accounts.len()]),
-            false => self.cells(accounts, asked, parts, false).await,
+            false => self.cells(accounts, asked, parts, statement(accounts, asked, parts, false)).await,
         };
         let (rolled, raw) = tokio::try_join!(one(&rolled), one(&raw))?;
         let count = |found: &[Vec<Cell>]| found.iter().map(Vec::len).sum::<usize>();
@@ -202,15 +279,14 @@ impl EventWarehouse {
         Ok(told.collect())
     }
 
-    /// What some parts come to, put together, of each account; with totals beside the buckets where they are wanted.
+    /// What a statement over some parts finds, of each account.
     async fn cells(
         &self,
         accounts: Accounts<'_>,
         asked: &Asked<'_>,
         parts: &[&Part<'_>],
-        has_totals: bool,
+        mut statement: Statement,
     ) -> Result<Vec<Vec<Cell>>, WarehouseError> {
-        let mut statement = statement(accounts, asked, parts, has_totals);
         if parts.iter().any(|part| matches!(part, Part::Rolled { .. })) {
             statement.by_one_thread();
         }
@@ -306,7 +382,10 @@ fn cell(row: FoundCell, asked: &Asked<'_>) -> Cell {
         (0, false) => Key::Group(row.key),
         (_, false) => Key::Other,
     };
-    let is_level = matches!(asked.measures[measure].of, Of::First { .. } | Of::Last { .. });
+    let is_level = matches!(
+        asked.measures.get(measure).map(|measure| &measure.of),
+        Some(Of::First { .. } | Of::Last { .. } | Of::LastWithin { .. })
+    );
     let state = State {
         count: row.n,
         sum: if is_level { row.level } else { row.total },
@@ -337,6 +416,7 @@ mod tests {
             buckets: &Buckets::whole(Range { from: 0, to: 1 }),
             group_by: &[],
             filter: &Filter::EVERYTHING,
+            aliases: &Aliases::default(),
             only: None,
             by_bucket: false,
             most: None,

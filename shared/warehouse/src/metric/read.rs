@@ -4,7 +4,7 @@
 use analytics_domain::{
     event::{element, element_prefix},
     metric::{
-        FIELDS,
+        Aliases, FIELDS, GROUP,
         filter::{Comparison, Filter, Literal, Test},
         property_of,
     },
@@ -26,7 +26,7 @@ pub(crate) enum Source<'s> {
 }
 
 /// The text of a property, or NULL: lists and objects have none.
-pub(super) fn text(statement: &mut Statement, source: Source<'_>, path: &str) {
+pub(crate) fn text(statement: &mut Statement, source: Source<'_>, path: &str) {
     match (source, path) {
         (Source::Key(dimensions), _) => {
             let place = dimensions.iter().position(|dimension| dimension == path).map_or(0, |place| place + 1);
@@ -43,6 +43,20 @@ pub(super) fn text(statement: &mut Statement, source: Source<'_>, path: &str) {
             statement.push(", 'Nullable(String)'), NULL)");
         }
     }
+}
+
+/// The text of a property; of a group the id that stands for it.
+pub(crate) fn group_text(statement: &mut Statement, source: Source<'_>, path: &str, aliases: &Aliases) {
+    if path != GROUP || aliases.is_empty() {
+        return text(statement, source, path);
+    }
+    let (old, new): (Vec<&str>, Vec<&str>) = aliases.changed().unzip();
+    statement.push("transform(");
+    text(statement, source, path);
+    for texts in [old, new] {
+        statement.push(", CAST(").texts(texts).push(", 'Array(Nullable(String))')");
+    }
+    statement.push(")");
 }
 
 /// The text of a property for the key of a rollup. A list has `\0[]`: one text cannot stand for all elements, so a series with

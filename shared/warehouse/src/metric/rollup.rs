@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use analytics_domain::{
     account::AccountId,
-    metric::{Grain, Kept, buckets::Range},
+    metric::{Aliases, Grain, Kept, buckets::Range},
 };
 use tokio::time::timeout;
 
@@ -295,6 +295,7 @@ pub(super) fn compute(account_id: &AccountId, entries: &[&Entry], span: Span<'_>
             bucket,
             columns: &COLUMNS,
             sets: Some(sets),
+            aliases: &Aliases::default(),
         };
         scan.select(&mut statement, "key", |statement| {
             span.holds(statement, "timestamp", "toUnixTimestamp64Milli(timestamp)");
@@ -327,7 +328,7 @@ pub(super) fn put_together(
         statement.push(" UNION ALL SELECT series, intDiv(toInt64(toUnixTimestamp(rollups.bucket)) * 1000, ");
         statement.integer(length).push(") * ").integer(length).push(" AS start, stored, ");
         shape.merged(&mut statement);
-        unfold(&mut statement, &columns, true);
+        unfold(&mut statement, &columns, true, None);
         statement.push(" WHERE account_id = ").text(account_id).push(" AND series IN ").ids(&ids);
         statement.push(" AND grain = ").integer(shorter.seconds().into()).push(" AND ");
         span.holds(&mut statement, "rollups.bucket", "toInt64(toUnixTimestamp(rollups.bucket)) * 1000");

@@ -7,7 +7,7 @@ use analytics_domain::metric::{Grain, Key, Of, Piece, Series, buckets::Range};
 use super::{
     query::{Asked, Part},
     read::{self, condition},
-    shape::{Column, columns_of, named, unfold},
+    shape::{Column, Renamed, columns_of, named, unfold},
     states::{Accounts, Bucket, MOST_RANGES, Scan, of_accounts, within},
 };
 use crate::statement::Statement;
@@ -22,11 +22,18 @@ pub(super) fn statement(accounts: Accounts<'_>, asked: &Asked<'_>, parts: &[&Par
     let has_objects = columns.contains(&Column::Object);
     let has_accounts = accounts.len() > 1;
     let mut statement = Statement::default();
+    let means = places(asked, |of| matches!(of, Of::LastWithin { .. }));
     if has_objects {
         // Within an object the latest value counts; then objects add up.
         statement.push(
             "SELECT account, place, whole, bucket, other, key, sum(ns), sum(totals), min(lows), max(highs), sum(uniques), \
              any(distribution), sum(level) FROM (",
+        );
+    }
+    if !means.is_empty() {
+        // Each object adds its share of its set's mean.
+        statement.push("SELECT * REPLACE (if(has(").integers(&means).push(
+            ", place), level / count() OVER (PARTITION BY account, place, whole, bucket, other, key, set), level) AS level) FROM (",
         );
     }
     let all: [(bool, &'static str, &'static str); 5] = [
@@ -62,25 +69,8 @@ pub(super) fn statement(accounts: Accounts<'_>, asked: &Asked<'_>, parts: &[&Par
         statement.push(", ").push(if has { present } else { absent });
     }
     level(&mut statement, asked);
-    statement.push(" FROM (");
-    match asked.only {
-        None => read(&mut statement, accounts, asked, parts, &columns, "key"),
-        Some(only) => {
-            let values = |key: &Key| match key {
-                Key::Group(values) => Some(values.clone()),
-                Key::All | Key::Other => None,
-            };
-            let keys: Vec<Vec<Option<String>>> = only.iter().filter_map(values).collect();
-            statement.push("SELECT place, ").push(if has_accounts { "account, " } else { "" });
-            statement.push(if asked.by_bucket { "bucket, " } else { "" });
-            statement.push("toUInt8(full_key NOT IN (SELECT arrayJoin(").key_list(&keys).push("))) AS other, ");
-            statement.push("if(other, CAST([], 'Array(Nullable(String))'), full_key) AS key");
-            named(&mut statement, &columns);
-            statement.push(" FROM (");
-            read(&mut statement, accounts, asked, parts, &columns, "full_key");
-            statement.push(")");
-        }
-    }
+    statement.push(if means.is_empty() { " FROM (" } else { ", any(hashes) AS set FROM (" });
+    chosen(&mut statement, accounts, asked, parts, &columns);
     let keys = |statement: &mut Statement| {
         statement.push("place").push(if has_accounts { ", account" } else { "" }).push(if asked.only.is_some() {
             ", other"
@@ -98,6 +88,9 @@ pub(super) fn statement(accounts: Accounts<'_>, asked: &Asked<'_>, parts: &[&Par
         keys(&mut statement);
         statement.push("))");
     }
+    if !means.is_empty() {
+        statement.push(")");
+    }
     if has_objects {
         statement.push(") GROUP BY account, place, whole, bucket, other, key");
     }
@@ -107,14 +100,15 @@ pub(super) fn statement(accounts: Accounts<'_>, asked: &Asked<'_>, parts: &[&Par
     statement
 }
 
+/// The places of the measures that are wanted.
+fn places(asked: &Asked<'_>, wanted: fn(&Of) -> bool) -> Vec<i64> {
+    asked.measures.iter().zip(0..).filter(|(measure, _)| wanted(&measure.of)).map(|(_, place)| place).collect()
+}
+
 /// The first or last value.
 fn level(statement: &mut Statement, asked: &Asked<'_>) {
-    let places = |wanted: fn(&Of) -> bool| {
-        let places = asked.measures.iter().zip(0_i64..).filter(move |(measure, _)| wanted(&measure.of));
-        places.map(|(_, place)| place).collect::<Vec<_>>()
-    };
-    let firsts = places(|of| matches!(of, Of::First { .. }));
-    let lasts = places(|of| matches!(of, Of::Last { .. }));
+    let firsts = places(asked, |of| matches!(of, Of::First { .. }));
+    let lasts = places(asked, |of| matches!(of, Of::Last { .. } | Of::LastWithin { .. }));
     statement.push(", ");
     match (firsts.is_empty(), lasts.is_empty()) {
         (true, true) => statement.push("toFloat64(0)"),
@@ -128,7 +122,31 @@ fn level(statement: &mut Statement, asked: &Asked<'_>) {
     statement.push(" AS level");
 }
 
-/// Selects `place`, `bucket` and the key where they are wanted, and the columns, of all parts.
+/// Selects `place`, `account`, `bucket`, `other` and `key` where there are such, and the columns, of all parts.
+pub(super) fn chosen(
+    statement: &mut Statement,
+    accounts: Accounts<'_>,
+    asked: &Asked<'_>,
+    parts: &[&Part<'_>],
+    columns: &[Column],
+) {
+    let Some(only) = asked.only else { return read(statement, accounts, asked, parts, columns, "key") };
+    let values = |key: &Key| match key {
+        Key::Group(values) => Some(values.clone()),
+        Key::All | Key::Other => None,
+    };
+    let keys: Vec<Vec<Option<String>>> = only.iter().filter_map(values).collect();
+    statement.push("SELECT place, ").push(if accounts.len() > 1 { "account, " } else { "" });
+    statement.push(if asked.by_bucket { "bucket, " } else { "" });
+    statement.push("toUInt8(full_key NOT IN (SELECT arrayJoin(").key_list(&keys).push("))) AS other, ");
+    statement.push("if(other, CAST([], 'Array(Nullable(String))'), full_key) AS key");
+    named(statement, columns);
+    statement.push(" FROM (");
+    read(statement, accounts, asked, parts, columns, "full_key");
+    statement.push(")");
+}
+
+/// The same without regard to which keys are wanted by themselves.
 fn read(
     statement: &mut Statement,
     accounts: Accounts<'_>,
@@ -143,7 +161,8 @@ fn read(
             Part::Raw { measures, ranges } => {
                 let bucket = asked.by_bucket.then_some(Bucket::Starts(&asked.buckets.starts));
                 let dimensions = asked.group_by;
-                let scan = Scan { accounts, measures, dimensions, bucket, columns, sets: None };
+                let aliases = asked.aliases;
+                let scan = Scan { accounts, measures, dimensions, bucket, columns, sets: None, aliases };
                 scan.select(statement, key_name, |statement| {
                     within(statement, "timestamp", ranges, MOST_RANGES);
                     statement.push(" AND ");
@@ -179,13 +198,14 @@ fn rolled(
     }
     for (place, path) in asked.group_by.iter().enumerate() {
         statement.push(if place == 0 { ", [" } else { ", " });
-        read::text(statement, source, path);
+        read::group_text(statement, source, path, asked.aliases);
     }
     if !asked.group_by.is_empty() {
         statement.push("] AS ").push(key_name);
     }
     named(statement, columns);
-    unfold(statement, columns, !asked.group_by.is_empty() || !asked.filter.paths().is_empty());
+    let of_groups = Renamed { aliases: asked.aliases, series };
+    unfold(statement, columns, !asked.group_by.is_empty() || !asked.filter.paths().is_empty(), Some(&of_groups));
     statement.push(" WHERE ");
     of_accounts(statement, accounts);
     statement.push(" AND series IN ").ids(&ids).push(" AND (");
@@ -209,7 +229,7 @@ fn rolled(
 mod tests {
     use analytics_domain::{
         account::AccountId,
-        metric::{Measure, buckets::Buckets, parse_filter},
+        metric::{Aliases, Measure, buckets::Buckets, parse_filter},
     };
     use tokio::time::Instant;
 
@@ -233,23 +253,27 @@ mod tests {
             Of::Currencies(name()),
             Of::First { property: name(), objects: vec![name(), name()] },
             Of::Last { property: name(), objects: vec![name()] },
+            Of::FirstAge { property: name(), objects: vec![name()] },
+            Of::UniquesOf { property: name(), objects: vec![name()] },
+            Of::LastWithin { property: name(), objects: vec![name(), name()], within: vec![name()] },
         ]
         .map(|of| Measure { event_name: name(), filter: filter.clone(), of })
         .to_vec();
         let asked = Asked {
             measures: &measures,
             buckets: &buckets,
-            group_by: &[name()],
+            group_by: &[name(), "groupId".to_owned()],
             filter: &filter,
-            only: Some(&[Key::Group(vec![Some(name()), None])]),
+            aliases: &Aliases::of([(name(), "new".to_owned())]),
+            only: Some(&[Key::Group(vec![Some(name()), Some(name())])]),
             by_bucket: true,
             most: Some(7),
             deadline: Instant::now(),
         };
         let measures: Vec<Placed<'_>> = (0..).zip(&measures).collect();
-        let series = measures
-            .iter()
-            .map(|(place, measure)| (*place, Series { measure: (*measure).clone(), dimensions: vec![name()] }));
+        let series = measures.iter().map(|(place, measure)| {
+            (*place, Series { measure: (*measure).clone(), dimensions: vec![name(), "groupId".to_owned()] })
+        });
         let parts = [
             Part::Rolled {
                 series: series.collect(),

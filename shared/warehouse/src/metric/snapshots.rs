@@ -3,7 +3,7 @@
 use analytics_domain::{
     account::AccountId,
     metric::{
-        Filter, Grain, Key, Measure, Of, Piece, Series,
+        Aliases, Filter, Grain, Key, Measure, Of, Piece, Series,
         buckets::{Buckets, Interval, Range, zone},
         parse_filter,
     },
@@ -44,13 +44,15 @@ struct Question<'q> {
     measures: &'q [Measure],
     group_by: &'q [String],
     filter: Filter,
+    aliases: Aliases,
     only: Option<&'q [Key]>,
     by_bucket: bool,
 }
 
 impl<'q> Question<'q> {
-    const fn of(measures: &'q [Measure]) -> Self {
-        Self { measures, group_by: &[], filter: Filter::EVERYTHING, only: None, by_bucket: false }
+    fn of(measures: &'q [Measure]) -> Self {
+        let (filter, aliases) = (Filter::EVERYTHING, Aliases::default());
+        Self { measures, group_by: &[], filter, aliases, only: None, by_bucket: false }
     }
 
     fn shown(&self, accounts: &[&str], parts: impl Fn(&[Placed<'q>]) -> Vec<Part<'q>>) -> String {
@@ -62,6 +64,7 @@ impl<'q> Question<'q> {
             buckets: &buckets,
             group_by: self.group_by,
             filter: &self.filter,
+            aliases: &self.aliases,
             only: self.only,
             by_bucket: self.by_bucket,
             most: None,

@@ -2,11 +2,11 @@
 
 use analytics_domain::{
     account::AccountId,
-    metric::{CURRENCY, Measure, Of, buckets::Range, sketch},
+    metric::{AGE, Aliases, CURRENCY, Measure, Of, buckets::Range, sketch},
 };
 
 use super::{
-    read::{Source, condition, key_text, number, text},
+    read::{Source, condition, group_text, key_text, number, text},
     shape::{COLUMNS, Column},
 };
 use crate::statement::Statement;
@@ -64,12 +64,17 @@ pub(super) struct Scan<'s> {
     pub columns: &'s [Column],
     /// Splits by some of the dimensions each. Otherwise it is by all of them.
     pub sets: Option<&'s [Vec<String>]>,
+    /// Which ids mean the same group.
+    pub aliases: &'s Aliases,
 }
 
 /// The properties that together tell apart the objects whose first or last values a measure adds up.
 pub(super) fn objects_of(measure: &Measure) -> &[String] {
     match &measure.of {
-        Of::First { objects, .. } | Of::Last { objects, .. } => objects,
+        Of::First { objects, .. }
+        | Of::FirstAge { objects, .. }
+        | Of::Last { objects, .. }
+        | Of::LastWithin { objects, .. } => objects,
         _ => &[],
     }
 }
@@ -137,20 +142,13 @@ impl Scan<'_> {
         for (name, dimension) in dimensions.iter().zip(self.dimensions) {
             match self.sets {
                 Some(_) => key_text(statement, dimension),
-                None => text(statement, Source::Events, dimension),
+                None => group_text(statement, Source::Events, dimension, self.aliases),
             }
             statement.push(" AS ").push(name).push(", ");
         }
         if self.columns.contains(&Column::Object) {
             let objects = self.measures.first().map_or(&[][..], |(_, measure)| objects_of(measure));
-            if objects.is_empty() {
-                statement.push("toUInt64(0)");
-            } else {
-                // As JSON, no two lists of texts look alike, and one that is not there looks like none.
-                statement.push("sipHash64(toJSONString(");
-                array(statement, objects, |statement, path| text(statement, Source::Events, path));
-                statement.push("))");
-            }
+            hash_of(statement, objects, self.aliases);
             statement.push(" AS object, ");
             keys.push("object");
         }
@@ -163,7 +161,9 @@ impl Scan<'_> {
         }
         for (place, column) in COLUMNS.into_iter().filter(|column| self.has_values(*column)).enumerate() {
             statement.push(if place > 0 { ", " } else { "" });
-            array(statement, self.measures, |statement, (_, measure)| value(statement, column, measure));
+            let value =
+                |statement: &mut Statement, (_, measure): &Placed<'_>| value(statement, column, measure, self.aliases);
+            array(statement, self.measures, value);
             statement.push(" AS ").push(column.array());
         }
         let mut names: Vec<String> = self.measures.iter().map(|(_, measure)| measure.event_name.clone()).collect();
@@ -222,7 +222,7 @@ fn array<T>(statement: &mut Statement, items: &[T], each: impl Fn(&mut Statement
 }
 
 /// A column of a measure's state over a group of events.
-fn value(statement: &mut Statement, column: Column, measure: &Measure) {
+fn value(statement: &mut Statement, column: Column, measure: &Measure, aliases: &Aliases) {
     let number = |statement: &mut Statement, path: &str| {
         statement.push("assumeNotNull(");
         number(statement, path);
@@ -257,7 +257,7 @@ fn value(statement: &mut Statement, column: Column, measure: &Measure) {
             currency_hash(statement);
             when(statement);
         }
-        (Column::Total, Of::First { property, .. } | Of::Last { property, .. }) => {
+        (Column::Total, Of::First { property, .. } | Of::Last { property, .. } | Of::LastWithin { property, .. }) => {
             let is_first = matches!(measure.of, Of::First { .. });
             statement.push(if is_first { "argMinIf(" } else { "argMaxIf(" });
             number(statement, property);
@@ -266,11 +266,19 @@ fn value(statement: &mut Statement, column: Column, measure: &Measure) {
             statement.push(")");
             when(statement);
         }
-        (Column::At, Of::First { .. }) => {
+        (Column::Total, Of::FirstAge { .. }) => {
+            statement.push("argMinIf(");
+            number(statement, AGE);
+            statement.push(", (timestamp, ");
+            number(statement, AGE);
+            statement.push(")");
+            when(statement);
+        }
+        (Column::At, Of::First { .. } | Of::FirstAge { .. }) => {
             statement.push("minIf(toUnixTimestamp64Milli(timestamp)");
             when(statement);
         }
-        (Column::At, Of::Last { .. }) => {
+        (Column::At, Of::Last { .. } | Of::LastWithin { .. }) => {
             statement.push("maxIf(toUnixTimestamp64Milli(timestamp)");
             when(statement);
         }
@@ -282,12 +290,37 @@ fn value(statement: &mut Statement, column: Column, measure: &Measure) {
         }
         (Column::Hashes, Of::Uniques(path)) => {
             statement.push("groupUniqArrayIf(sipHash64(assumeNotNull(");
-            text(statement, Source::Events, path);
+            group_text(statement, Source::Events, path, aliases);
             statement.push("))");
+            when(statement);
+        }
+        (Column::Hashes, Of::UniquesOf { property, objects }) => {
+            statement.push("groupUniqArrayIf(");
+            hash_of(statement, &[objects.as_slice(), std::slice::from_ref(property)].concat(), aliases);
+            when(statement);
+        }
+        (Column::Hashes, Of::LastWithin { within, .. }) => {
+            statement.push("groupUniqArrayIf(");
+            hash_of(statement, within, aliases);
             when(statement);
         }
         _ => drop(statement.push(column.nothing())),
     }
+}
+
+/// A hash of the texts of some properties. As JSON, no two lists of texts look alike, and one that is not there looks like none.
+/// Of a group alone, the id that stands for it counts: what it is told apart with, such as a post, is numbered by each id anew.
+fn hash_of(statement: &mut Statement, paths: &[String], aliases: &Aliases) {
+    if paths.is_empty() {
+        statement.push("toUInt64(0)");
+        return;
+    }
+    statement.push("sipHash64(toJSONString(");
+    array(statement, paths, |statement, path| match paths {
+        [_] => group_text(statement, Source::Events, path, aliases),
+        _ => text(statement, Source::Events, path),
+    });
+    statement.push("))");
 }
 
 /// Whether an event is one of a measure.
@@ -299,12 +332,22 @@ fn counts(statement: &mut Statement, measure: &Measure) {
         Of::Numbers(path)
         | Of::Distribution(path)
         | Of::First { property: path, .. }
-        | Of::Last { property: path, .. } => {
+        | Of::Last { property: path, .. }
+        | Of::LastWithin { property: path, .. }
+        | Of::Start { property: path, .. }
+        | Of::Gain { property: path, .. } => {
             statement.push(" AND ");
             number(statement, path);
             statement.push(" IS NOT NULL");
         }
-        Of::Uniques(path) => {
+        Of::FirstAge { property, .. } => {
+            for path in [property, AGE] {
+                statement.push(" AND ");
+                number(statement, path);
+                statement.push(" IS NOT NULL");
+            }
+        }
+        Of::Uniques(path) | Of::UniquesOf { property: path, .. } => {
             statement.push(" AND ");
             text(statement, Source::Events, path);
             statement.push(" IS NOT NULL");

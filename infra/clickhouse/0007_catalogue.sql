@@ -1,0 +1,33 @@
+-- Further properties that built-in metrics read have typed columns of their own, behind those of 0005. Not `kind`, `method`, `reason`,
+-- `audience`, `sentiment` and `intent`: events may hold objects under such general names, and what is within the objects of stored
+-- events would not be found any more.
+ALTER TABLE events MODIFY COLUMN IF EXISTS props JSON(
+    max_dynamic_paths = 128,
+    campaignId Dynamic,
+    groupId Dynamic,
+    senderId Dynamic,
+    variantId Dynamic,
+    postId Dynamic,
+    clickerHash Dynamic,
+    botSuspected Dynamic,
+    readTrackable Dynamic,
+    `final` Dynamic,
+    views Dynamic,
+    forwards Dynamic,
+    reactions Dynamic,
+    replies Dynamic,
+    members Dynamic,
+    amount Dynamic,
+    value Dynamic,
+    currency Dynamic,
+    waitS Dynamic,
+    latencyMs Dynamic,
+    messageKey Dynamic,
+    senderKind Dynamic,
+    placementId Dynamic,
+    ageMinutes Dynamic,
+    isForwardedCopy Dynamic,
+    daysSinceJoin Dynamic,
+    removedBy Dynamic,
+    margin Dynamic
+) MATERIALIZED if(props_source = '', properties, props_source) CODEC(ZSTD(1));
