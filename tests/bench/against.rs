@@ -17,7 +17,7 @@ use crate::{
     feed::Feed,
     invoke::{ACCEPTED, Calls, SLICE},
     local::{Local, Site},
-    metric_cases::CASES,
+    metric_cases::{CASES, COMPARED},
     metrics::{self, Questions},
     pipeline,
     plan::Plan,
@@ -155,7 +155,7 @@ async fn metrics(plan: &Plan, locals: [&Local; 2]) -> Result<Figure> {
         let feed = questions.feed(plan).await?;
         sides.push((questions, feed));
     }
-    let mut times = Times::of(CASES.iter().map(|case| case.name).collect());
+    let mut times = Times::of(CASES[..COMPARED].iter().map(|case| case.name).collect());
     for side in turns(plan) {
         let (questions, feed) = &mut sides[side];
         feed.open(plan.pick(metrics::TURN_LEAD, metrics::TURN_LEAD / 5)).await?;

@@ -53,6 +53,7 @@ pub async fn ask(clickhouse: &ClickHouse, account: &str, statement: &str, range:
     let hours = |from: &str| format!("account_id = '{account}' AND hour >= {from} AND hour < {to}");
     let statement = statement
         .replace("{hours}", &hours(&from))
+        .replace("{hours_of_a_month}", &hours(&format!("({from} - INTERVAL 31 DAY)")))
         .replace("{hours_before}", &hours(&format!("({from} - ({to} - {from}))")))
         .replace("{from}", &from);
     let answer = clickhouse.ask(&statement).await?;

@@ -1,10 +1,11 @@
 //! The questions of the metrics benchmark, each with the statements that answer it too.
 
-/// A question: the metric, the parameters, the SQL over `{events}` (the account's events in the range) that gives the same
-/// total, or the same first total of a split, and the SQL over an expert's rollups by the hour that gives the whole answer, its
-/// total first. None where hours are too long.
+/// A question: the metric, the parameters, the SQL over `{events}` (the account's events in the range, `{all}` with those of the month
+/// before) that gives the same total, or the same first total of a split, and the SQL over an expert's rollups by the hour that gives
+/// the whole answer, its total first. None where hours are too long.
 pub struct Case {
     pub name: &'static str,
+    /// The id of a built-in metric, or the formula of one that the account defines: `= FORMULA`.
     pub metric: &'static str,
     pub query: &'static str,
     pub sql: &'static str,
@@ -17,8 +18,10 @@ pub struct Range {
     pub to: String,
 }
 
-/// In place of a built-in metric: one that the account has defined.
-pub const OWN: &str = "own";
+/// What stands before a formula.
+pub const FORMULA: &str = "= ";
+
+const RATE: &str = "= (delivered / sent) * 100";
 
 const RATE_SQL: &str = "100 * countIf(event_name = 'message_delivered') / countIf(event_name = 'message_sent')";
 
@@ -57,32 +60,35 @@ macro_rules! by_time {
     };
 }
 
-pub const CASES: [Case; 15] = [
+/// Those that older checkouts can answer too come first.
+pub const COMPARED: usize = 15;
+
+pub const CASES: [Case; 18] = [
     case(
         "rate, a day, total",
-        "delivery_rate",
+        RATE,
         "period=24h&interval=none",
         RATE_SQL,
         Some(concat!("SELECT ", rate!(), of!("total", "'message_sent', 'message_delivered'"))),
     ),
-    case("rate, a day by 15 minutes", OWN, "period=24h&interval=15m", RATE_SQL, None),
+    case("rate, a day by 15 minutes", RATE, "period=24h&interval=15m", RATE_SQL, None),
     case(
         "rate, a week by hour",
-        OWN,
+        RATE,
         "period=7d&interval=hour",
         RATE_SQL,
         by_time!("hour", rate!(), of!("total", "'message_sent', 'message_delivered'")),
     ),
     case(
         "rate, a month by day",
-        "delivery_rate",
+        RATE,
         "period=30d&interval=day",
         RATE_SQL,
         by_time!("toStartOfDay(hour)", rate!(), of!("total", "'message_sent', 'message_delivered'")),
     ),
     case(
         "rate, a month by day and campaign",
-        "delivery_rate",
+        RATE,
         "period=30d&interval=day&groupBy=campaignId&orderBy=key",
         "100 * countIf(event_name = 'message_delivered' AND props.campaignId.:String = 'cmp-0') / countIf(event_name = \
          'message_sent' AND props.campaignId.:String = 'cmp-0')",
@@ -95,7 +101,7 @@ pub const CASES: [Case; 15] = [
     ),
     case(
         "rate, a week by campaign and group",
-        "delivery_rate",
+        RATE,
         "period=7d&interval=none&groupBy=campaignId,groupId&orderBy=key",
         "100 * countIf(event_name = 'message_delivered' AND props.campaignId.:String = 'cmp-0' AND props.groupId.:String = \
          'grp-0') / countIf(event_name = 'message_sent' AND props.campaignId.:String = 'cmp-0' AND props.groupId.:String = \
@@ -130,7 +136,7 @@ pub const CASES: [Case; 15] = [
     ),
     case(
         "unique clickers, a week by day",
-        "ctr",
+        "= 100 * unique(link_clicked.clickerHash{not botSuspected}) / message_delivered",
         "period=7d&interval=day",
         "100 * uniqExactIf(props.clickerHash.:String, event_name = 'link_clicked' AND NOT \
          ifNull(props.botSuspected.:Bool, false)) / countIf(event_name = 'message_delivered')",
@@ -154,7 +160,7 @@ pub const CASES: [Case; 15] = [
     ),
     case(
         "flood wait, a month by sender",
-        "flood_wait_per_1k",
+        "= 1000 * sum(sender_flood_wait.waitS) / message_sent",
         "period=30d&interval=none&groupBy=senderId&orderBy=key",
         "1000 * sumIf(props.waitS.:Int64, event_name = 'sender_flood_wait' AND props.senderId.:String = 'snd-0') / \
          countIf(event_name = 'message_sent' AND props.senderId.:String = 'snd-0')",
@@ -166,7 +172,7 @@ pub const CASES: [Case; 15] = [
     ),
     case(
         "bans, a month by week",
-        "sender_ban_rate",
+        "= 100 * unique(sender_banned.senderId) / unique(message_sent.senderId)",
         "period=30d&interval=week",
         "100 * uniqExactIf(props.senderId.:String, event_name = 'sender_banned') / uniqExactIf(props.senderId.:String, \
          event_name = 'message_sent')",
@@ -178,7 +184,7 @@ pub const CASES: [Case; 15] = [
     ),
     case(
         "cost per click, a month, one campaign",
-        "cpc",
+        "= sum(cost_recorded.amount) / link_clicked",
         "period=30d&interval=day&filter=campaignId%20%3D%20%22cmp-7%22",
         "sumIf(props.amount.:Float64, event_name = 'cost_recorded' AND props.campaignId.:String = 'cmp-7') / \
          countIf(event_name = 'link_clicked' AND props.campaignId.:String = 'cmp-7')",
@@ -190,7 +196,8 @@ pub const CASES: [Case; 15] = [
     ),
     case(
         "engagement, a month by day",
-        "er",
+        "= 100 * (last(post_stats_sampled.forwards) + last(post_stats_sampled.reactions) + last(post_stats_sampled.replies)) / \
+         last(post_stats_sampled.views)",
         "period=30d&interval=day",
         "(SELECT 100 * (sum(f) + sum(r) + sum(a)) / sum(v) FROM (SELECT argMax(props.forwards.:Int64, timestamp) AS f, \
          argMax(props.reactions.:Int64, timestamp) AS r, argMax(props.replies.:Int64, timestamp) AS a, \
@@ -202,6 +209,43 @@ pub const CASES: [Case; 15] = [
             " FROM bench_rollup_posts WHERE {hours} GROUP BY GROUPING SETS ((group_id, post_id, t), (group_id, post_id))) GROUP \
              BY t ORDER BY t"
         )),
+    ),
+    case(
+        "unique clickers of each group, a week by day",
+        "= unique(link_clicked.clickerHash{not botSuspected} by groupId)",
+        "period=7d&interval=day",
+        "uniqExactIf((props.groupId.:String, props.clickerHash.:String), event_name = 'link_clicked' AND NOT \
+         ifNull(props.botSuspected.:Bool, false))",
+        by_time!("toStartOfDay(hour)", "uniqMerge(pairs)", states_of!("'link_clicked'")),
+    ),
+    case(
+        "gained views, a week by day",
+        "= gain(post_stats_sampled.views)",
+        "period=7d&interval=day",
+        "(SELECT sum(after - if(was > 0, before, first)) FROM (SELECT argMaxIf(props.views.:Int64, timestamp, timestamp >= {from}) AS \
+         after, argMinIf(props.views.:Int64, timestamp, timestamp >= {from}) AS first, argMaxIf(props.views.:Int64, timestamp, \
+         timestamp < {from}) AS before, countIf(timestamp < {from}) AS was, countIf(timestamp >= {from}) AS is FROM {all} AND \
+         event_name = 'post_stats_sampled' GROUP BY props.groupId.:String, props.postId.:String) WHERE is > 0)",
+        Some(
+            "SELECT t, sum(gained) FROM (SELECT group_id, post_id, toStartOfDay(h) AS t, sum(v - before) AS gained FROM (SELECT \
+             group_id, post_id, hour AS h, argMaxMerge(views) AS v, lagInFrame(v, 1, v) OVER (PARTITION BY group_id, \
+             post_id ORDER BY hour ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS before FROM bench_rollup_posts WHERE \
+             {hours_of_a_month} GROUP BY group_id, post_id, hour) WHERE h >= {from} GROUP BY group_id, post_id, t) GROUP BY t WITH \
+             ROLLUP ORDER BY t",
+        ),
+    ),
+    case(
+        "views at the start, a week by day",
+        "= first(post_stats_sampled.views)",
+        "period=7d&interval=none",
+        "(SELECT sum(if(was > 0, before, first)) FROM (SELECT argMinIf(props.views.:Int64, timestamp, timestamp >= {from}) AS first, \
+         argMaxIf(props.views.:Int64, timestamp, timestamp < {from}) AS before, countIf(timestamp < {from}) AS was FROM {all} AND \
+         event_name = 'post_stats_sampled' GROUP BY props.groupId.:String, props.postId.:String))",
+        Some(
+            "SELECT sum(if(was > 0, before, first)) FROM (SELECT argMaxMergeIf(views, hour < {from}) AS before, argMaxMergeIf(views, \
+             hour = {from}) AS first, countIf(hour < {from}) AS was FROM bench_rollup_posts WHERE {hours_of_a_month} GROUP BY group_id, \
+             post_id)",
+        ),
     ),
 ];
 

@@ -49,7 +49,8 @@ CREATE TABLE bench_rollup_states
     events     SimpleAggregateFunction(sum, UInt64),
     latency    AggregateFunction(quantileTDigest(0.95), Float64),
     clickers   AggregateFunction(uniq, String),
-    senders    AggregateFunction(uniq, String)
+    senders    AggregateFunction(uniq, String),
+    pairs      AggregateFunction(uniq, String, String)
 )
 ENGINE = AggregatingMergeTree
 ORDER BY (account_id, event_name, hour);
@@ -61,14 +62,15 @@ SELECT
     count() AS events,
     quantileTDigestStateIf(0.95)(assumeNotNull(p.latencyMs), isNotNull(p.latencyMs)) AS latency,
     uniqStateIf(p.clickerHash, p.clickerHash != '' AND NOT p.botSuspected) AS clickers,
-    uniqStateIf(p.senderId, p.senderId != '') AS senders
+    uniqStateIf(p.senderId, p.senderId != '') AS senders,
+    uniqStateIf(p.groupId, p.clickerHash, p.clickerHash != '' AND NOT p.botSuspected) AS pairs
 FROM
 (
     SELECT
         account_id,
         event_name,
         timestamp,
-        JSONExtract(properties, 'Tuple(senderId String, clickerHash String, botSuspected Bool, latencyMs Nullable(Float64))') AS p
+        JSONExtract(properties, 'Tuple(groupId String, senderId String, clickerHash String, botSuspected Bool, latencyMs Nullable(Float64))') AS p
     FROM events
     WHERE {range}
 )

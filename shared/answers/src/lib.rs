@@ -17,5 +17,5 @@ pub use ask::{Answers, Ask, Query, Scope};
 pub use changes::{Change, changes};
 pub use error::{AskError, Refusal};
 pub use formulas::about_names;
-pub use people::{Kept, People, PeopleAnswer, PeopleSeries, Question, Told};
+pub use people::{Kept, People, PeopleAnswer, PeopleSeries, Question, Reach, Told};
 pub use warnings::Warning;

@@ -9,7 +9,7 @@ use analytics_domain::{
     },
     time::EpochMillis,
 };
-use analytics_warehouse::people::{Crowd, Periods, Step};
+use analytics_warehouse::people::{Crowd, Periods, Reached, Step};
 use tokio::time::Instant;
 
 use crate::{
@@ -71,10 +71,20 @@ pub struct PeopleSeries {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Told {
-    /// For each step how many people reach it.
-    Funnel(Vec<u64>),
+    Funnel(Vec<Reach>),
     /// All people of the range, and if an interval was asked for those of each bucket.
-    Retention { all: Kept, cohorts: Vec<(EpochMillis, Kept)> },
+    Retention {
+        all: Kept,
+        cohorts: Vec<(EpochMillis, Kept)>,
+    },
+}
+
+/// Who gets to a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    pub people: u64,
+    /// How many milliseconds after the first step, for the person in the middle. None for nobody, and for groups together.
+    pub median: Option<i64>,
 }
 
 /// People, and what becomes of them.
@@ -207,19 +217,25 @@ impl Answers {
             (Question::Funnel { within, .. }, steps) => {
                 let found = self.warehouse.funnel(crowd, steps, *within).await?;
                 too_many(found.len())?;
-                let key_of = ranked(found.iter().map(|reached| (&reached.key, reached.people)), window);
-                let mut series: BTreeMap<(usize, Key), Vec<u64>> = BTreeMap::new();
+                let first = |reached: &Reached| reached.people.first().copied().unwrap_or(0);
+                let key_of = ranked(found.iter().map(|reached| (&reached.key, first(reached))), window);
+                let nobody = vec![Reach::default(); steps.len()];
+                let mut series: BTreeMap<(usize, Key), Vec<Reach>> = BTreeMap::new();
                 if window.group_by.is_empty() {
-                    series.insert((0, Key::All), vec![0; steps.len()]);
+                    series.insert((0, Key::All), nobody.clone());
                 }
                 for reached in &found {
-                    let counts = series.entry(key_of(&reached.key)).or_insert_with(|| vec![0; steps.len()]);
-                    // Who gets to a step has taken all before.
-                    let step = usize::try_from(reached.step).unwrap_or(0).min(counts.len());
-                    counts[..step].iter_mut().for_each(|count| *count += reached.people);
+                    let (place, key) = key_of(&reached.key);
+                    let is_one = key != Key::Other;
+                    let reaches = series.entry((place, key)).or_insert_with(|| nobody.clone());
+                    for (reach, (people, median)) in reaches.iter_mut().zip(reached.people.iter().zip(&reached.medians))
+                    {
+                        reach.people += people;
+                        reach.median = is_one.then_some(*median);
+                    }
                 }
                 let series = series.into_iter();
-                Ok(series.map(|((_, key), counts)| PeopleSeries { key, told: Told::Funnel(counts) }).collect())
+                Ok(series.map(|((_, key), reaches)| PeopleSeries { key, told: Told::Funnel(reaches) }).collect())
             }
             (Question::Retention { .. }, _) => Err(AskError::Broken("retention has two steps".to_owned())),
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use analytics_answers::{Kept, Key, People, PeopleAnswer, Question, Told, Window};
+use analytics_answers::{Kept, Key, People, PeopleAnswer, Question, Reach, Told, Window};
 use analytics_domain::{
     account::AccountId,
     metric::{Definition, Problem, check_path, unknown_field},
@@ -308,6 +308,8 @@ struct StepOut<'a> {
     of_first: Option<f64>,
     /// Percent of those who took the step before.
     of_previous: Option<f64>,
+    /// How many seconds after the first step, for the person in the middle. Null for nobody, and for the other groups.
+    median_seconds: Option<f64>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -362,7 +364,7 @@ impl<'a> PeopleOut<'a> {
                 cohorts: None,
             };
             match &series.told {
-                Told::Funnel(counts) => SeriesOut { steps: Some(steps(&answer.events, counts)), ..empty },
+                Told::Funnel(reaches) => SeriesOut { steps: Some(steps(&answer.events, reaches)), ..empty },
                 Told::Retention { all, cohorts } => {
                     let cohort = |(time, kept): &(i64, Kept)| CohortOut {
                         time: time::format(*time),
@@ -390,13 +392,19 @@ impl<'a> PeopleOut<'a> {
     }
 }
 
-fn steps<'a>(events: &'a [String], counts: &[u64]) -> Vec<StepOut<'a>> {
-    let first = counts.first().copied().unwrap_or(0);
-    let step = |(place, (event, people)): (usize, (&'a String, &u64))| {
-        let previous = place.checked_sub(1).map_or(*people, |before| counts[before]);
-        StepOut { event, people: *people, of_first: percent(*people, first), of_previous: percent(*people, previous) }
+fn steps<'a>(events: &'a [String], reaches: &[Reach]) -> Vec<StepOut<'a>> {
+    let first = reaches.first().map_or(0, |reach| reach.people);
+    let step = |(place, (event, Reach { people, median })): (usize, (&'a String, &Reach))| {
+        let previous = place.checked_sub(1).map_or(*people, |before| reaches[before].people);
+        StepOut {
+            event,
+            people: *people,
+            of_first: percent(*people, first),
+            of_previous: percent(*people, previous),
+            median_seconds: median.map(|millis| millis as f64 / 1_000.0),
+        }
     };
-    events.iter().zip(counts).enumerate().map(step).collect()
+    events.iter().zip(reaches).enumerate().map(step).collect()
 }
 
 fn periods(kept: &Kept, numbers: &[i64]) -> Vec<PeriodOut> {

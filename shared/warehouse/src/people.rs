@@ -41,13 +41,14 @@ pub struct Crowd<'q> {
     pub deadline: Instant,
 }
 
-/// People of one group who get to a step and no further.
+/// How far the people of one group get.
 #[derive(Clone, Debug, Deserialize, PartialEq, Row)]
 pub struct Reached {
     pub key: Vec<Option<String>>,
-    /// From 1.
-    pub step: u64,
-    pub people: u64,
+    /// For each step how many people reach it; the last ones are left out if nobody does.
+    pub people: Vec<u64>,
+    /// How many milliseconds after the first step, for the person in the middle.
+    pub medians: Vec<i64>,
 }
 
 /// People of one group who take the first step in the same bucket.
@@ -112,24 +113,24 @@ impl EventWarehouse {
 
 pub(crate) fn funnel(crowd: &Crowd<'_>, steps: &[Step], within: i64) -> Statement {
     let mut statement = Statement::default();
-    // For each step the latest first step from which it was reached: that leaves most time for what follows.
-    statement.push("SELECT key, step, count() AS people FROM (SELECT ");
+    let count = i64::try_from(steps.len()).unwrap_or(0);
+    // For each step the latest first step from which it was reached, which leaves most time for what follows, and when it was.
+    statement
+        .push("SELECT key, countForEach(times) AS people, quantileExactForEach(0.5)(times) AS medians FROM (SELECT ");
     first_key(&mut statement, crowd);
     statement.push(
-        ", toUInt64(arrayCount(since -> since > 0, arrayFold((reached, event) -> arrayMap((since, number) -> \
-         if(bitTest(event.3, number) AND (number = 0 OR (reached[number] > 0 AND event.1 - reached[number] <= ",
+        ", arrayMap(one -> one.2 - one.1, arrayFilter(one -> one.1 > 0, arrayFold((reached, event) -> arrayMap((old, number) -> \
+         multiIf(NOT bitTest(event.3, number), old, number = 0, if(event.1 > old.1, (event.1, event.1), old), \
+         reached[number].1 > old.1 AND event.1 - reached[number].1 <= ",
     );
-    statement.integer(within);
-    statement.push(")), if(number = 0, event.1, greatest(since, reached[number])), since), reached, range(");
-    statement.integer(i64::try_from(steps.len()).unwrap_or(0));
+    statement.integer(within).push(", (reached[number].1, event.1), old), reached, range(").integer(count);
     statement.push(
         ")), arraySort(groupArray((at, bitCount(bitXor(steps, steps - 1)), steps, event_id))), \
-         arrayResize(CAST([], 'Array(Int64)'), ",
+         arrayResize(CAST([], 'Array(Tuple(Int64, Int64))'), ",
     );
-    statement.integer(i64::try_from(steps.len()).unwrap_or(0));
-    statement.push(")))) AS step");
+    statement.integer(count).push(")))) AS times");
     events(&mut statement, crowd, steps, crowd.range.to.saturating_add(within));
-    statement.push(" GROUP BY person HAVING step > 0) GROUP BY key, step");
+    statement.push(" GROUP BY person HAVING notEmpty(times)) GROUP BY key");
     limit(&mut statement, crowd);
     statement
 }

@@ -114,29 +114,38 @@ fn first<'e>(step: &Step, events: &[&'e Event], range: &std::ops::Range<i64>) ->
     events.iter().filter(is_first).min_by_key(|event| (event.at, event.id.clone())).copied()
 }
 
+/// By key: of a funnel the people of each step, and for each person who reaches it how long it took.
 type Counts = BTreeMap<Option<String>, Vec<u64>>;
+type Times = BTreeMap<Option<String>, Vec<Vec<i64>>>;
 
-fn funnel(question: &Question, events: &[Event], range: &std::ops::Range<i64>) -> Counts {
+fn funnel(question: &Question, events: &[Event], range: &std::ops::Range<i64>) -> Times {
     let within = question.within_hours * 3_600_000;
-    let mut counts = Counts::new();
+    let mut times = Times::new();
     for events in people(question, &question.steps, events, range.end).values() {
         let Some(of_key) = first(&question.steps[0], events, range) else { continue };
-        let mut furthest = 0;
+        // Of the latest start from which each step is reached.
+        let mut starts: Vec<Option<i64>> = vec![None; question.steps.len()];
+        let mut own: Vec<Option<i64>> = vec![None; question.steps.len()];
         for (start, event) in events.iter().enumerate() {
             if !range.contains(&event.at) || !question.steps[0].is(event) {
                 continue;
             }
             let mut reached = 1;
+            own[0] = Some(0);
             for later in &events[start + 1..] {
                 let next = question.steps.get(reached);
-                reached += usize::from(later.at - event.at <= within && next.is_some_and(|step| step.is(later)));
+                if later.at - event.at <= within && next.is_some_and(|step| step.is(later)) {
+                    if starts[reached].is_none_or(|before| event.at > before) {
+                        (own[reached], starts[reached]) = (Some(later.at - event.at), Some(event.at));
+                    }
+                    reached += 1;
+                }
             }
-            furthest = furthest.max(reached);
         }
-        let counts = counts.entry(key(question, of_key)).or_insert_with(|| vec![0; question.steps.len()]);
-        counts[..furthest].iter_mut().for_each(|count| *count += 1);
+        let times = times.entry(key(question, of_key)).or_insert_with(|| vec![Vec::new(); question.steps.len()]);
+        times.iter_mut().zip(own).for_each(|(times, own)| times.extend(own));
     }
-    counts
+    times
 }
 
 /// For each key how many begin, and for each period for how many it is over and how many are kept.
@@ -184,10 +193,26 @@ async fn check(account: &Account<'_>, question: &Question, events: &[Event], now
     let mut of_funnel = body.clone();
     of_funnel["funnel"] = json!({"steps": texts, "by": question.by, "within": format!("{}h", question.within_hours)});
     let answer = account.query(&of_funnel).await?["results"][0].clone();
+    // How many, and the milliseconds of the one in the middle.
     let steps = |series: &Value| {
-        series["steps"].as_array()?.iter().map(|step| step["people"].as_u64()).collect::<Option<Vec<_>>>()
+        let mut numbers = Vec::new();
+        for step in series["steps"].as_array()? {
+            let people = step["people"].as_u64()?;
+            let median = step["medianSeconds"].as_f64().map_or(u64::MAX, |seconds| (seconds * 1_000.0).round() as u64);
+            numbers.extend([people, median]);
+        }
+        Some(numbers)
     };
-    let wanted = funnel(question, events, &range);
+    let in_the_middle = |times: &Vec<i64>| {
+        let mut times = times.clone();
+        times.sort_unstable();
+        times.get(times.len() / 2).map_or(u64::MAX, |time| time.unsigned_abs())
+    };
+    let numbers = |times: Vec<Vec<i64>>| {
+        times.iter().flat_map(|times| [times.len() as u64, in_the_middle(times)]).collect::<Vec<_>>()
+    };
+    let wanted: Counts =
+        funnel(question, events, &range).into_iter().map(|(key, times)| (key, numbers(times))).collect();
     ensure!(told(question, &answer, steps)? == wanted, "{wanted:?} wanted, found {answer} for {of_funnel}");
 
     let second = question.steps.get(1).unwrap_or(&question.steps[0]);
@@ -288,13 +313,14 @@ async fn what_people_do_is_told_by_group_and_by_step() -> Result<()> {
     let answer = ask(json!({"funnel": {"steps": steps}, "groupBy": "campaignId"})).await?;
     let expected = json!([
         {"key": {"campaignId": "spring"}, "steps": [
-            {"event": "message_sent", "people": 6, "ofFirst": 100.0, "ofPrevious": 100.0},
-            {"event": "message_delivered", "people": 3, "ofFirst": 50.0, "ofPrevious": 50.0},
-            {"event": "link_clicked", "people": 1, "ofFirst": 100.0 / 6.0, "ofPrevious": 100.0 / 3.0}]},
+            {"event": "message_sent", "people": 6, "ofFirst": 100.0, "ofPrevious": 100.0, "medianSeconds": 0.0},
+            {"event": "message_delivered", "people": 3, "ofFirst": 50.0, "ofPrevious": 50.0, "medianSeconds": 0.0},
+            {"event": "link_clicked", "people": 1, "ofFirst": 100.0 / 6.0, "ofPrevious": 100.0 / 3.0,
+                "medianSeconds": 3.0 * 86_400.0}]},
         {"key": {"campaignId": "autumn"}, "steps": [
-            {"event": "message_sent", "people": 4, "ofFirst": 100.0, "ofPrevious": 100.0},
-            {"event": "message_delivered", "people": 2, "ofFirst": 50.0, "ofPrevious": 50.0},
-            {"event": "link_clicked", "people": 0, "ofFirst": 0.0, "ofPrevious": 0.0}]}]);
+            {"event": "message_sent", "people": 4, "ofFirst": 100.0, "ofPrevious": 100.0, "medianSeconds": 0.0},
+            {"event": "message_delivered", "people": 2, "ofFirst": 50.0, "ofPrevious": 50.0, "medianSeconds": 0.0},
+            {"event": "link_clicked", "people": 0, "ofFirst": 0.0, "ofPrevious": 0.0, "medianSeconds": null}]}]);
     assert_eq!(answer["series"], expected, "{answer}");
     let answer = ask(json!({"funnel": {"steps": steps, "within": "2d"}, "limit": 1, "groupBy": "campaignId"})).await?;
     assert_eq!(answer["series"][0]["steps"][2]["people"], 0, "{answer}");
