@@ -25,7 +25,7 @@ use tests::{
     stack::{Account, PATIENCE, Stack},
 };
 
-use crate::metrics::{built_in, plain::Event, until_rolled_up};
+use crate::metrics::{built_in, people, plain::Event, until_rolled_up};
 
 const PATH: &str = "/api/events/batch";
 /// Events in a batch as first sent.
@@ -364,6 +364,8 @@ impl<'s> Run<'s> {
             let compared = built_in::compare(account, &events).await?;
             println!("exact: {compared} numbers of built-in metrics of {}", account.id);
             ensure!(compared > 30, "only {compared} numbers to compare");
+            let people = people::compare(account, &events, now_millis()).await?;
+            ensure!(people > 30, "only {people} people to compare");
         }
         Ok(())
     }

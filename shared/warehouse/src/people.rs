@@ -125,7 +125,7 @@ pub(crate) fn funnel(crowd: &Crowd<'_>, steps: &[Step], within: i64) -> Statemen
     );
     statement.integer(within).push(", (reached[number].1, event.1), old), reached, range(").integer(count);
     statement.push(
-        ")), arraySort(groupArray((at, bitCount(bitXor(steps, steps - 1)), steps, event_id))), \
+        ")), arraySort(groupArray((at, bitCount(bitXor(steps, steps - 1)), steps))), \
          arrayResize(CAST([], 'Array(Tuple(Int64, Int64))'), ",
     );
     statement.integer(count).push(")))) AS times");

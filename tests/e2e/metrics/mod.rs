@@ -8,7 +8,7 @@ mod differential;
 mod marks;
 mod migrated;
 mod money;
-mod people;
+pub mod people;
 pub mod plain;
 mod posts;
 mod schema;

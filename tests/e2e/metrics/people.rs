@@ -248,6 +248,30 @@ async fn check(account: &Account<'_>, question: &Question, events: &[Event], now
     Ok(wanted.values().map(|counts| counts[0]).sum())
 }
 
+/// A funnel of people who get messages, and who stays of those who join, of an account's events. How many people there were.
+pub async fn compare(account: &Account<'_>, events: &[Event], now: i64) -> Result<u64> {
+    let step = |name| Step { name, filter: None };
+    let messages = Question {
+        steps: ["message_sent", "message_delivered", "reply_received"].map(step).to_vec(),
+        by: "$userId",
+        range: (7, 7),
+        within_hours: 24 * 7,
+        group_by: Some("campaignId"),
+        filter: None,
+        is_end: false,
+        periods: vec![1, 2, 3],
+        interval: "day",
+    };
+    let members = Question {
+        steps: ["member_joined", "member_left"].map(step).to_vec(),
+        by: "memberHash",
+        group_by: Some("source"),
+        is_end: true,
+        ..messages.clone()
+    };
+    Ok(check(account, &messages, events, now).await? + check(account, &members, events, now).await?)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn funnels_and_retention_equal_the_plain_computation() -> Result<()> {
     let stack = Stack::shared().await;
