@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 
-use crate::cast::{DAY, HOUR};
+use crate::cast::{DAY, FIRST_DAY, HOUR, LANGUAGES};
+use crate::crowd::History;
 use crate::event::Event;
-use crate::{groups, messages, senders, texts};
+use crate::messages::Book;
+use crate::{chats, crowd, groups, messages, placements, pool, senders, texts};
 
 /// A stretch of time in milliseconds since 1970: `from_ms` is in it, `until_ms` is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +31,8 @@ pub struct Campaigns {
 
 /// The farthest an audience's clock is from UTC.
 const MAX_OFFSET: i64 = 14 * HOUR;
-/// A day's last consequences (post samples, late conversions) come this many days later.
-const AFTERMATH_DAYS: i64 = 4;
+/// A day's last consequences (post samples, refunds) come before this many days are over.
+const AFTERMATH_DAYS: i64 = 6;
 
 impl Campaigns {
     pub const fn new(seed: u64) -> Self {
@@ -47,21 +49,42 @@ impl Campaigns {
     /// The events of a window, oldest first.
     pub fn events(&self, window: Window) -> Events {
         let first = (window.from_ms - MAX_OFFSET).div_euclid(DAY) - AFTERMATH_DAYS;
-        Events { campaigns: *self, window, next_day: first, pending: Vec::new(), ready: VecDeque::new() }
+        let histories = crowd::histories(self.seed, self.scale, chats::GROUPS);
+        Events { campaigns: *self, window, next_day: first, histories, pending: Vec::new(), ready: VecDeque::new() }
     }
 
-    /// All that follows from what is done on a day of the audiences' calendars.
-    fn day(&self, day: i64, out: &mut Vec<Event>) {
-        let mut rosters = senders::rosters(self.seed, day);
-        for roster in &mut rosters {
-            out.append(&mut roster.events);
-        }
+    /// Records all consequences of a day of the audiences' calendars.
+    fn day(&self, day: i64, histories: &mut [History], out: &mut Vec<Event>) {
+        let rosters = senders::rosters(self.seed, day);
+        let mut book = Book::default();
         for (number, campaign) in texts::CAMPAIGNS.iter().enumerate() {
             let roster = &rosters[campaign.language as usize];
-            out.append(&mut messages::campaign_day(self.seed, self.scale, day, number, campaign, roster));
+            messages::campaign_day(self.seed, self.scale, day, number, roster, &mut book);
         }
-        for (number, group) in texts::GROUPS.iter().enumerate() {
-            out.append(&mut groups::group_day(self.seed, day, number, group));
+        let mut events = book.close();
+        let mut samples = Vec::new();
+        let sent = pool::sent_by(&events);
+        for roster in &rosters {
+            pool::sample(self.seed, self.scale, day, roster, &sent, &mut samples);
+        }
+        out.append(&mut events);
+        out.append(&mut samples);
+        out.extend(rosters.into_iter().flat_map(|roster| roster.events));
+        if day >= FIRST_DAY {
+            self.groups_day(day, histories, out);
+        }
+    }
+
+    fn groups_day(&self, day: i64, histories: &mut [History], out: &mut Vec<Event>) {
+        for history in histories {
+            history.advance_to(day);
+            groups::group_day(self.seed, day, history, out);
+        }
+        for (number, group) in chats::GROUPS.iter().enumerate().filter(|(_, group)| !group.ours) {
+            groups::foreign_day(self.seed, day, number, group, out);
+        }
+        for placement in LANGUAGES.into_iter().filter_map(|language| placements::of(self.seed, day, language)) {
+            placement.record(self.seed, out);
         }
     }
 }
@@ -71,13 +94,15 @@ pub struct Events {
     campaigns: Campaigns,
     window: Window,
     next_day: i64,
+    /// Histories of our groups, up to the day before.
+    histories: Vec<History>,
     pending: Vec<Event>,
     ready: VecDeque<Event>,
 }
 
 impl Events {
     fn advance(&mut self) {
-        self.campaigns.day(self.next_day, &mut self.pending);
+        self.campaigns.day(self.next_day, &mut self.histories, &mut self.pending);
         self.next_day += 1;
         // Nothing that a later day brings can happen before this.
         let settled_until = self.next_day * DAY - MAX_OFFSET;

@@ -1,6 +1,9 @@
 //! Who takes part: audiences, groups, campaigns with their variants, and the accounts that send.
 
+use std::borrow::Cow;
 use std::ops::Range;
+
+use crate::stream;
 
 /// The language an audience reads; it decides the clock it lives by and the money it pays with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,21 +25,31 @@ impl Language {
         }
     }
 
+    /// Russian clients pay in roubles, all others in dollars.
     pub const fn currency(self) -> &'static str {
         match self {
-            Self::Chinese => "CNY",
             Self::Russian => "RUB",
-            Self::English => "USD",
-            Self::Arabic => "AED",
+            Self::Chinese | Self::English | Self::Arabic => "USD",
         }
     }
 
-    /// How many sending accounts work for this audience at a time.
+    /// How many user accounts send to this audience at a time.
     pub const fn senders(self) -> u64 {
         match self {
-            Self::Chinese | Self::Russian => 4,
-            Self::English => 3,
-            Self::Arabic => 2,
+            Self::Chinese => 5,
+            Self::Russian => 10,
+            Self::English => 7,
+            Self::Arabic => 3,
+        }
+    }
+
+    /// The bot that this audience has subscribed to.
+    pub const fn bot(self) -> Option<&'static str> {
+        match self {
+            Self::Chinese => Some("bot:7104485210"),
+            Self::Russian => Some("bot:6930217745"),
+            Self::Arabic => Some("bot:7218840369"),
+            Self::English => None,
         }
     }
 
@@ -61,30 +74,85 @@ pub const fn day_start(day: i64, language: Language) -> i64 {
     day * DAY - language.utc_offset_ms()
 }
 
-/// A Telegram group, or a channel, which also publishes posts.
-pub struct Group {
-    pub id: &'static str,
-    pub name: &'static str,
-    pub language: Language,
-    /// How many were in it when the demo's world began.
-    pub members: i64,
-    pub channel: bool,
+/// 1 January 2025: the day on which every group has [`Group::members`]. Groups have no events before.
+pub const FIRST_DAY: i64 = 20_089;
+
+/// A kind of chat, in Telegram's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Channel,
+    Supergroup,
+    /// A basic group: Telegram numbers its messages for each account separately.
+    Basic,
 }
 
-impl Group {
-    /// Telegram shows who read a message only in small groups.
-    pub const fn shows_readers(&self) -> bool {
-        !self.channel && self.members < 200
+impl Kind {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Channel => "channel",
+            Self::Supergroup => "supergroup",
+            Self::Basic => "group",
+        }
     }
 }
 
-/// Whom a campaign writes to.
+/// A group or a channel.
+pub struct Group {
+    /// The dialog id of the Bot API. Empty for the chat that migrates: see [`crate::stream`].
+    pub id: &'static str,
+    pub name: &'static str,
+    pub language: Language,
+    pub kind: Kind,
+    /// How many members the group had on [`FIRST_DAY`].
+    pub members: i64,
+    /// Our bot is an admin here: the bot sees joins and leaves.
+    pub ours: bool,
+    /// New members ask for admission.
+    pub by_request: bool,
+    pub slowmode_s: i64,
+    /// The channel's group for comments.
+    pub linked: Option<&'static str>,
+}
+
+impl Group {
+    /// Telegram shows the readers of a message only in groups of at most 100 members. A small group of the demo stays
+    /// below this threshold.
+    pub const fn is_small(&self) -> bool {
+        self.members <= SMALL
+    }
+
+    pub const fn is_stream(&self) -> bool {
+        self.id.is_empty()
+    }
+
+    pub fn id_at(&self, at_ms: i64) -> Cow<'static, str> {
+        if self.is_stream() { stream::id_at(at_ms).into() } else { self.id.into() }
+    }
+
+    pub fn kind_at(&self, at_ms: i64) -> Kind {
+        if self.is_stream() { stream::kind_at(at_ms) } else { self.kind }
+    }
+}
+
+/// TDLib's default of `chat_read_mark_size_threshold`.
+pub const SMALL: i64 = 100;
+
+/// The recipients of a campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
     /// One message to each person.
     People,
     /// Messages into groups, each seen by many.
     Groups,
+    /// Messages into the chat of the running course: see [`crate::stream`].
+    Stream,
+}
+
+/// The kind of account that sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    Users,
+    Bot,
 }
 
 pub struct Campaign {
@@ -92,6 +160,9 @@ pub struct Campaign {
     pub name: &'static str,
     pub language: Language,
     pub reach: Reach,
+    pub by: By,
+    /// The group of ours that the campaign's invite links lead to.
+    pub destination: &'static str,
     /// Messages on a weekday at scale 1.
     pub targets: u64,
     pub link: &'static str,

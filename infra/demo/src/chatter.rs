@@ -33,33 +33,80 @@ pub const fn posts(language: Language) -> &'static [&'static str] {
     }
 }
 
-/// What people answer, with the sentiment a client would attach.
-pub const fn replies(language: Language) -> &'static [(&'static str, &'static str)] {
+/// What people write back, with what a client makes of it.
+pub struct Reply {
+    pub sentiment: &'static str,
+    pub intent: &'static str,
+    pub text: &'static str,
+}
+
+const fn positive(intent: &'static str, text: &'static str) -> Reply {
+    Reply { sentiment: "positive", intent, text }
+}
+
+const fn question(text: &'static str) -> Reply {
+    Reply { sentiment: "neutral", intent: "question", text }
+}
+
+const fn stop(text: &'static str) -> Reply {
+    Reply { sentiment: "negative", intent: STOP, text }
+}
+
+/// The intent of whoever asks for no more messages.
+pub const STOP: &str = "stop";
+
+const CHINESE_REPLIES: &[Reply] = &[
+    positive("order", "谢谢,正好需要,怎么下单？"),
+    positive("praise", "已经买了两条,质量很好 👍"),
+    question("请问可以开发票吗？"),
+    question("水晶是天然的还是合成的？"),
+    stop("请不要再发了,谢谢"),
+];
+
+const RUSSIAN_REPLIES: &[Reply] = &[
+    positive("order", "Спасибо, как раз искала! Есть размер 44?"),
+    positive("order", "Отлично, запишите меня"),
+    question("А доставка в Казань есть?"),
+    question("Сколько стоит?"),
+    Reply {
+        sentiment: "negative", intent: "complaint", text: "Дорого и непонятно, за что платить"
+    },
+    stop("Уберите меня из рассылки, пожалуйста"),
+];
+
+const ENGLISH_REPLIES: &[Reply] = &[
+    positive("praise", "Love this, just signed up 🙌"),
+    positive("order", "Yes please, table for two"),
+    question("Does it work with more than one account?"),
+    question("Is there a vegan option?"),
+    stop("Please stop messaging me"),
+];
+
+const ARABIC_REPLIES: &[Reply] = &[
+    positive("order", "شكراً، أريد الطلب 🌹"),
+    question("كم السعر مع التوصيل؟"),
+    question("هل العرض متاح يوم الأحد؟"),
+    stop("الرجاء عدم إرسال رسائل أخرى"),
+];
+
+pub const fn replies(language: Language) -> &'static [Reply] {
     match language {
-        Chinese => &[
-            ("positive", "谢谢,正好需要,怎么下单？"),
-            ("positive", "已经买了两条,质量很好 👍"),
-            ("neutral", "请问可以开发票吗？"),
-            ("neutral", "水晶是天然的还是合成的？"),
-            ("negative", "请不要再发了,谢谢"),
-        ],
+        Chinese => CHINESE_REPLIES,
+        Russian => RUSSIAN_REPLIES,
+        English => ENGLISH_REPLIES,
+        Arabic => ARABIC_REPLIES,
+    }
+}
+
+/// What our managers answer.
+pub const fn answers(language: Language) -> &'static [&'static str] {
+    match language {
+        Chinese => &["您好,可以的,我把下单链接发给您。", "感谢回复！发票可以开,请发一下抬头。"],
         Russian => &[
-            ("positive", "Спасибо, как раз искала! Есть размер 44?"),
-            ("positive", "Отлично, запишите меня"),
-            ("neutral", "А доставка в Казань есть?"),
-            ("neutral", "Сколько стоит?"),
-            ("negative", "Уберите меня из рассылки, пожалуйста"),
+            "Здравствуйте! Да, всё есть, сейчас пришлю ссылку на оплату.",
+            "Спасибо за вопрос, отправила подробности.",
         ],
-        English => &[
-            ("positive", "Love this, just signed up 🙌"),
-            ("positive", "Yes please, table for two"),
-            ("neutral", "Does it work with more than one account?"),
-            ("negative", "Please stop messaging me"),
-        ],
-        Arabic => &[
-            ("positive", "شكراً، أريد الطلب 🌹"),
-            ("neutral", "كم السعر مع التوصيل؟"),
-            ("negative", "الرجاء عدم إرسال رسائل أخرى"),
-        ],
+        English => &["Hi! Yes, that works. I've put you down.", "Thanks for asking! Here are the details."],
+        Arabic => &["أهلاً بك! نعم متوفر، سأرسل لك الرابط الآن.", "شكراً لسؤالك، إليك التفاصيل."],
     }
 }

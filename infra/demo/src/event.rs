@@ -2,10 +2,10 @@
 
 use std::io::Write as _;
 
+use analytics_domain::catalogue;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::catalogue;
 use crate::rng::Rng;
 
 /// A property's value.
@@ -15,6 +15,8 @@ pub enum Value {
     Integer(i64),
     /// A number of hundredths: 1234 is written as 12.34. Money must not pass through a binary fraction.
     Hundredths(i64),
+    /// A number of thousandths: 13 is written as 0.013.
+    Thousandths(i64),
     Flag(bool),
 }
 
@@ -76,9 +78,13 @@ impl Event {
         self
     }
 
-    /// `message`, `link`, …: what the catalogue files the name under.
+    pub fn property(&self, key: &str) -> Option<&Value> {
+        self.properties.iter().find(|(name, _)| *name == key).map(|(_, value)| value)
+    }
+
+    /// The type that the catalogue has for the name: `message`, `link`, …
     pub fn event_type(&self) -> &'static str {
-        catalogue::find(self.name).map_or("other", |kind| kind.event_type)
+        catalogue::type_of(self.name)
     }
 
     /// The event as one JSON object.
@@ -119,7 +125,8 @@ impl Event {
             match value {
                 Value::Text(text) => write_text(out, text),
                 Value::Integer(number) => append(out, format_args!("{number}")),
-                Value::Hundredths(number) => append(out, format_args!("{}.{:02}", number / 100, number % 100)),
+                Value::Hundredths(number) => write_decimal(out, *number, 100),
+                Value::Thousandths(number) => write_decimal(out, *number, 1_000),
                 Value::Flag(flag) => append(out, format_args!("{flag}")),
             }
         }
@@ -149,6 +156,14 @@ fn append(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(text);
 }
 
+/// `number` of the parts that a whole has: -1205 hundredths are -12.05.
+fn write_decimal(out: &mut Vec<u8>, number: i64, parts: u64) {
+    let sign = if number < 0 { "-" } else { "" };
+    let (whole, rest) = (number.unsigned_abs() / parts, number.unsigned_abs() % parts);
+    let width = if parts == 100 { 2 } else { 3 };
+    append(out, format_args!("{sign}{whole}.{rest:0width$}"));
+}
+
 fn write_text(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     for byte in text.bytes() {
@@ -173,6 +188,8 @@ mod tests {
             .session("run \"1\"")
             .with("amount", Value::Hundredths(1205))
             .with("kind", "реклама\n广告 \u{1}\\ 🍵")
+            .with("margin", Value::Hundredths(-50))
+            .with("usdRate", Value::Thousandths(13))
             .with("n", -3)
             .with("flag", true);
         let json: serde_json::Value = serde_json::from_str(&event.to_json()).expect("valid JSON");
@@ -181,6 +198,8 @@ mod tests {
         assert_eq!(json["sessionId"], "run \"1\"");
         assert_eq!(json["properties"]["amount"], 12.05);
         assert_eq!(json["properties"]["kind"], "реклама\n广告 \u{1}\\ 🍵");
+        assert_eq!(json["properties"]["margin"], -0.5);
+        assert_eq!(json["properties"]["usdRate"], 0.013);
         assert_eq!(json["properties"]["n"], -3);
         assert_eq!(json["properties"]["flag"], true);
     }

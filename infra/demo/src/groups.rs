@@ -1,142 +1,123 @@
-//! One day of one group: members coming and going, posts and how far they get, hourly samples.
+//! One day of one group or channel: members, samples, posts, access.
 
-use crate::cast::{DAY, Group, HOUR, MINUTE, RHYTHM, day_start};
+use std::ops::Range;
+
+use crate::cast::{DAY, FIRST_DAY, Group, HOUR, Kind, MINUTE, RHYTHM, day_start};
+use crate::crowd::{History, Move};
 use crate::event::Event;
 use crate::rng::Rng;
-use crate::{chatter, topic};
+use crate::{channels, posts, stream, topic};
 
-/// 1 January 2025: the day on which every group had `Group::members`.
-const FIRST_DAY: i64 = 20_089;
-
-/// Age in minutes, and the share of its final reach a post has by then, in thousandths.
-const POST_GROWTH: [(i64, i64); 9] =
-    [(15, 60), (30, 110), (60, 190), (120, 300), (240, 440), (480, 610), (1_440, 850), (2_880, 950), (4_320, 1_000)];
-
-const JOIN_SOURCES: [(&str, u64); 4] = [("search", 40), ("invite_link", 30), ("mention", 20), ("ad", 10)];
-const LEAVE_REASONS: [(&str, u64); 3] = [("voluntary", 86), ("kicked", 9), ("account_deleted", 5)];
-
-/// How many come and go on a day, and when the crowd comes if there is one.
-struct Turnover {
-    joins: i64,
-    leaves: i64,
-    join_spike: Option<i64>,
-    leave_spike: Option<i64>,
-}
-
-fn turnover(seed: u64, day: i64, number: usize, group: &Group) -> Turnover {
-    let mut rng = Rng::keyed(&[seed, topic::TURNOVER, day.unsigned_abs(), number as u64]);
-    let usual = group.members.min(12_000) * 3 / 1_000 + 2;
-    let joins = rng.between(usual / 2, usual * 3 / 2 + 1);
-    let leaves = rng.between(usual / 3, usual * 5 / 4 + 1);
-    // An advert elsewhere brings a crowd; an unpopular post drives one away.
-    let join_spike = rng.permille(35).then(|| rng.between(9 * HOUR, 20 * HOUR));
-    let leave_spike = rng.permille(22).then(|| rng.between(9 * HOUR, 20 * HOUR));
-    Turnover {
-        joins: joins * if join_spike.is_some() { 6 } else { 1 },
-        leaves: leaves * if leave_spike.is_some() { 6 } else { 1 },
-        join_spike,
-        leave_spike,
-    }
-}
-
-/// Members at the start of a day.
-fn members_at_start(seed: u64, day: i64, number: usize, group: &Group) -> i64 {
-    let net = |day| {
-        let turnover = turnover(seed, day, number, group);
-        turnover.joins - turnover.leaves
-    };
-    (group.members + (FIRST_DAY..day).map(net).sum::<i64>()).max(50)
-}
-
-/// All that happens in `group` on `day`; its posts are sampled for three more days.
-pub fn group_day(seed: u64, day: i64, number: usize, group: &'static Group) -> Vec<Event> {
+/// Records the last day of the history of a group of ours.
+pub fn group_day(seed: u64, day: i64, history: &History, out: &mut Vec<Event>) {
+    let (group, number) = (history.group, history.number);
     let mut rng = Rng::keyed(&[seed, topic::GROUP_DAY, day.unsigned_abs(), number as u64]);
     let start = day_start(day, group.language);
-    let turnover = turnover(seed, day, number, group);
-    let members = members_at_start(seed, day, number, group);
-    let mut out = Vec::new();
-
-    coming_and_going(group, start, &turnover, &mut out, &mut rng);
-    for hour in 0..24_i64 {
-        let now = members + (turnover.joins - turnover.leaves) * hour / 24;
-        let busy = i64::try_from(RHYTHM[usize::try_from(hour).unwrap_or(0)]).unwrap_or(0);
-        let event = Event::new("group_stats_sampled", start + hour * HOUR + rng.between(1_000, 40_000), &mut rng)
-            .with("groupId", group.id)
-            .with("members", now)
-            .with("online", now * busy * rng.between(8, 12) / 2_000)
-            .with("slowmodeS", if group.channel { 0 } else { 30 })
-            .with("groupName", group.name);
-        out.push(event);
+    let moves = history.moves(out);
+    let (members, unseen) = history.level();
+    for hour in 0..24 {
+        let at_ms = start + hour * HOUR + rng.between(1_000, 40_000);
+        // Telegram removes deleted accounts in the morning.
+        let gone = if hour >= 4 { unseen } else { 0 };
+        let now = members + moved_by(&moves, at_ms) - gone;
+        out.push(sample(seed, day, group, at_ms, now, &mut rng));
     }
-    if group.channel {
-        for _ in 0..rng.between(2, 5) {
-            post(group, start, members, &mut out, &mut rng);
+    if group.kind == Kind::Channel {
+        posts::channel_posts(group, day, start, members, out, &mut rng);
+        channels::channel_day(seed, day, number, history, out);
+    } else {
+        reactions(group, start, out, &mut rng);
+    }
+    channels::invite_stats(history, day, start + DAY - 5 * MINUTE, out, &mut rng);
+    if group.is_stream() {
+        migrate(day, out, &mut rng);
+    }
+    restrict(group, start, out, &mut rng);
+}
+
+/// Records the day of a group of others, as one of our accounts sees it.
+pub fn foreign_day(seed: u64, day: i64, number: usize, group: &'static Group, out: &mut Vec<Event>) {
+    let mut rng = Rng::keyed(&[seed, topic::GROUP_DAY, day.unsigned_abs(), number as u64]);
+    let start = day_start(day, group.language);
+    let growth = group.members * (day - FIRST_DAY).clamp(0, 3_000) / 20_000;
+    let members = group.members + growth + rng.between(0, 3 + group.members / 4_000);
+    out.push(sample(seed, day, group, start + 8 * HOUR + rng.between(0, 20 * MINUTE), members, &mut rng));
+    if let Some(lost) = access_lost(seed, day, number) {
+        for (at_ms, change) in [(start + lost.start, "access_lost"), (start + lost.end, "access_gained")] {
+            let event = Event::new("group_changed", at_ms, &mut rng).with("groupId", group.id);
+            out.push(event.with("change", change));
         }
     }
-    if rng.permille(9) {
-        let reason = *rng.pick(&["spam_reports", "copyright", "scam_flag"]);
-        let event = Event::new("group_restricted", start + rng.between(8 * HOUR, 22 * HOUR), &mut rng);
-        out.push(event.with("groupId", group.id).with("reason", reason).with("groupName", group.name));
-    }
-    out
+    restrict(group, start, out, &mut rng);
 }
 
-fn coming_and_going(group: &Group, start: i64, turnover: &Turnover, out: &mut Vec<Event>, rng: &mut Rng) {
-    for _ in 0..turnover.joins {
-        let at = moment(start, turnover.join_spike, rng);
-        let source = if turnover.join_spike.is_some() && rng.permille(800) {
-            "ad"
-        } else {
-            JOIN_SOURCES[rng.weighted(&JOIN_SOURCES.map(|(_, weight)| weight))].0
-        };
-        let mut event = Event::new("member_joined", at, rng)
-            .with("groupId", group.id)
-            .with("memberHash", rng.hash())
-            .with("source", source);
-        if source == "invite_link" {
-            event = event.with("inviteLinkId", format!("inv-{}-{}", &group.id[4..], rng.between(1, 5)));
+/// The time in which the admins of a foreign group have removed our accounts, in milliseconds of the day.
+pub fn access_lost(seed: u64, day: i64, number: usize) -> Option<Range<i64>> {
+    let mut rng = Rng::keyed(&[seed, topic::ACCESS, day.unsigned_abs(), number as u64]);
+    let lost = rng.between(10 * HOUR, 16 * HOUR);
+    rng.permille(10).then(|| lost..lost + rng.between(2 * HOUR, 7 * HOUR))
+}
+
+fn moved_by(moves: &[Move], at_ms: i64) -> i64 {
+    moves.iter().filter(|moved| moved.at_ms <= at_ms).map(|moved| moved.change).sum()
+}
+
+fn sample(seed: u64, day: i64, group: &Group, at_ms: i64, members: i64, rng: &mut Rng) -> Event {
+    let kind = group.kind_at(at_ms);
+    let mut event = Event::new("group_stats_sampled", at_ms, rng)
+        .with("groupId", group.id_at(at_ms).into_owned())
+        .with("members", members)
+        .with("kind", kind.word());
+    if kind == Kind::Channel {
+        if group.ours {
+            // The number of boosts is read once a day, at its start.
+            let boosts = channels::boosts(seed, day - 1, group);
+            event = event.with("notificationsOn", rng.between(24, 46)).with("boosts", boosts);
         }
-        out.push(event);
+    } else {
+        let hour = (at_ms + group.language.utc_offset_ms()).rem_euclid(DAY) / HOUR;
+        let busy = RHYTHM[usize::try_from(hour).unwrap_or(0)].cast_signed();
+        event = event.with("online", members * busy * rng.between(8, 12) / 2_000).with("slowmodeS", group.slowmode_s);
     }
-    for _ in 0..turnover.leaves {
-        let at = moment(start, turnover.leave_spike, rng);
-        let reason = LEAVE_REASONS[rng.weighted(&LEAVE_REASONS.map(|(_, weight)| weight))].0;
-        let event = Event::new("member_left", at, rng)
-            .with("groupId", group.id)
-            .with("memberHash", rng.hash())
-            .with("reason", reason)
-            .with("daysSinceJoin", rng.quantile(&[0, 1, 3, 9, 30, 120, 600]));
-        out.push(event);
+    if group.by_request {
+        event = event.with("joinRequestsPending", rng.between(0, 4));
+    }
+    if let Some(linked) = group.linked {
+        event = event.with("linkedGroupId", linked);
+    }
+    event.with("groupName", group.name)
+}
+
+fn migrate(day: i64, out: &mut Vec<Event>, rng: &mut Rng) {
+    let migration = stream::migration(day);
+    let start = day_start(day, crate::cast::Language::Russian);
+    if (start..start + DAY).contains(&migration.at_ms) {
+        let event = Event::new("group_changed", migration.at_ms, rng).with("groupId", migration.old_id);
+        out.push(event.with("change", "migrated").with("newGroupId", migration.new_id));
     }
 }
 
-/// A time of the day by the audience's rhythm; four in five within ninety minutes of a spike's start.
-fn moment(start: i64, spike: Option<i64>, rng: &mut Rng) -> i64 {
-    match spike.filter(|_| rng.permille(800)) {
-        Some(spike) => start + spike + rng.between(0, 90 * MINUTE),
-        None => start + i64::try_from(rng.weighted(&RHYTHM)).unwrap_or(12) * HOUR + rng.between(0, HOUR),
+fn restrict(group: &Group, start: i64, out: &mut Vec<Event>, rng: &mut Rng) {
+    if group.is_small() || !rng.permille(4) {
+        return;
     }
+    let reason = *rng.pick(&["spam_reports", "copyright", "scam_flag"]);
+    let event = Event::new("group_restricted", start + rng.between(8 * HOUR, 22 * HOUR), rng);
+    out.push(event.with("groupId", group.id).with("reason", reason).with("groupName", group.name));
 }
 
-fn post(group: &Group, start: i64, members: i64, out: &mut Vec<Event>, rng: &mut Rng) {
-    let at = moment(start, None, rng);
-    let id = format!("post-{}-{}", &group.id[4..], at / 1_000 % (100 * DAY / 1_000));
-    let text = *rng.pick(chatter::posts(group.language));
-    let published = Event::new("post_published", at, rng).with("groupId", group.id);
-    out.push(published.with("postId", id.as_str()).with("text", text));
-
-    let reach = members * rng.between(300, 650) / 1_000;
-    let (forwards, reactions, replies) = (rng.between(4, 16), rng.between(15, 60), rng.between(2, 14));
-    for (age, share) in POST_GROWTH {
-        let views = reach * share / 1_000;
-        let event = Event::new("post_stats_sampled", at + age * MINUTE + rng.between(0, 20_000), rng)
-            .with("groupId", group.id)
-            .with("postId", id.as_str())
-            .with("views", views)
-            .with("forwards", views * forwards / 1_000)
-            .with("reactions", views * reactions / 1_000)
-            .with("replies", views * replies / 1_000)
-            .with("ageMinutes", age);
-        out.push(event);
+/// Reactions to messages in a supergroup. The update names the chat, the message and the change.
+fn reactions(group: &Group, start: i64, out: &mut Vec<Event>, rng: &mut Rng) {
+    for _ in 0..rng.below(5) {
+        let at_ms = start + rng.between(9 * HOUR, 23 * HOUR);
+        if group.kind_at(at_ms) == Kind::Basic {
+            continue;
+        }
+        let change = if rng.permille(880) { "added" } else { "removed" };
+        let event = Event::new("reaction_changed", at_ms, rng)
+            .with("groupId", group.id_at(at_ms).into_owned())
+            .with("postId", rng.between(20_000, 90_000).to_string())
+            .with(change, *rng.pick(&["👍", "❤️", "🔥", "😁", "👎"]));
+        out.push(event.with("isPaid", rng.permille(20)));
     }
 }

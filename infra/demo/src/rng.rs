@@ -3,6 +3,8 @@
 //! Only integer arithmetic on a generator with a documented, portable stream: floating-point functions such as
 //! `ln` differ in their last bits between platforms, and the promise is "same seed, same bytes".
 
+use std::ops::Range;
+
 use rand_pcg::Pcg32;
 use rand_pcg::rand_core::Rng as _;
 
@@ -39,6 +41,17 @@ impl Rng {
     /// True in `share` of a thousand cases.
     pub fn permille(&mut self, share: u64) -> bool {
         self.below(1_000) < share
+    }
+
+    /// A whole number whose mean is `thousandths` / 1,000: the fraction decides how often it is rounded up.
+    pub fn about(&mut self, thousandths: u64) -> u64 {
+        thousandths / 1_000 + u64::from(self.permille(thousandths % 1_000))
+    }
+
+    /// About so many thousandths of `whole`: a share between the ends of the range.
+    pub fn share(&mut self, whole: u64, thousandths: Range<u64>) -> u64 {
+        let share = thousandths.start + self.below(thousandths.end - thousandths.start);
+        self.about(whole * share)
     }
 
     pub fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
@@ -101,6 +114,8 @@ mod tests {
             assert!((-5..5).contains(&rng.between(-5, 5)));
             assert!((10..90).contains(&rng.quantile(&[10, 20, 90])));
             assert_ne!(rng.weighted(&[3, 0, 1]), 1);
+            assert!((2..=3).contains(&rng.about(2_500)));
+            assert!((10..=31).contains(&rng.share(1_000, 10..31)));
         }
         assert!(!rng.permille(0));
         assert!(rng.permille(1_000));

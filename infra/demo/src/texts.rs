@@ -1,43 +1,9 @@
-//! The groups, and what the campaigns say: Chinese, Russian, English, Arabic, mixed.
+//! What the campaigns say: Chinese, Russian, English, Arabic, mixed.
 
-use crate::cast::Language::{Arabic, Chinese, English, Russian};
-use crate::cast::{Campaign, Group, Reach, Variant};
+use std::ops::Range;
 
-pub const GROUPS: &[Group] = &[
-    Group {
-        id: "grp-zh-crystal", name: "水晶能量交流群 💎", language: Chinese, members: 4_820, channel: false
-    },
-    Group { id: "grp-zh-ecommerce", name: "深圳跨境电商圈", language: Chinese, members: 11_300, channel: true },
-    Group { id: "grp-zh-family", name: "杭州亲子周末", language: Chinese, members: 180, channel: false },
-    Group { id: "grp-zh-tea", name: "茶友小院 🍵", language: Chinese, members: 2_460, channel: true },
-    Group {
-        id: "grp-zh-shanghai", name: "Expats in 上海 🏙️", language: Chinese, members: 3_150, channel: false
-    },
-    Group {
-        id: "grp-ru-sales", name: "Скидки Москвы | Распродажи", language: Russian, members: 18_700, channel: true
-    },
-    Group {
-        id: "grp-ru-marketing", name: "Маркетинг без воды", language: Russian, members: 7_940, channel: true
-    },
-    Group { id: "grp-ru-parents", name: "Питер с детьми", language: Russian, members: 150, channel: false },
-    Group { id: "grp-ru-garden", name: "Дача и сад 🌱", language: Russian, members: 5_230, channel: false },
-    Group {
-        id: "grp-ru-china",
-        name: "中俄贸易 · Торговля с Китаем",
-        language: Russian,
-        members: 2_890,
-        channel: false,
-    },
-    Group { id: "grp-en-saas", name: "Indie SaaS Founders", language: English, members: 6_410, channel: true },
-    Group { id: "grp-en-brunch", name: "London Brunch Club 🥞", language: English, members: 165, channel: false },
-    Group { id: "grp-en-jobs", name: "Remote Jobs Europe", language: English, members: 14_200, channel: true },
-    Group {
-        id: "grp-ar-deals", name: "عروض دبي اليومية 🛍️", language: Arabic, members: 8_050, channel: true
-    },
-    Group {
-        id: "grp-ar-founders", name: "رواد الأعمال العرب", language: Arabic, members: 1_720, channel: false
-    },
-];
+use crate::cast::Language::{self, Arabic, Chinese, English, Russian};
+use crate::cast::{By, Campaign, Reach, Variant};
 
 pub const CAMPAIGNS: &[Campaign] = &[
     Campaign {
@@ -45,10 +11,12 @@ pub const CAMPAIGNS: &[Campaign] = &[
         name: "夏日水晶新品上市",
         language: Chinese,
         reach: Reach::Groups,
-        targets: 210,
+        by: By::Users,
+        destination: "-1001407733126",
+        targets: 120,
         link: "lnk-crystal-shop",
         goal: "purchase",
-        value: 8_900..69_900,
+        value: 1_900..9_900,
         variants: &[
             Variant {
                 id: "a",
@@ -73,10 +41,12 @@ pub const CAMPAIGNS: &[Campaign] = &[
         name: "明前龙井老客回访",
         language: Chinese,
         reach: Reach::People,
-        targets: 240,
+        by: By::Bot,
+        destination: "-1001512077340",
+        targets: 300,
         link: "lnk-tea-reorder",
         goal: "purchase",
-        value: 16_800..128_000,
+        value: 2_400..17_900,
         variants: &[
             Variant {
                 id: "a",
@@ -98,10 +68,12 @@ pub const CAMPAIGNS: &[Campaign] = &[
         name: "跨境电商选品公开课 Live",
         language: Chinese,
         reach: Reach::Groups,
-        targets: 170,
+        by: By::Users,
+        destination: "-1001384500127",
+        targets: 100,
         link: "lnk-class-zh",
         goal: "signup",
-        value: 0..19_900,
+        value: 0..2_900,
         variants: &[
             Variant {
                 id: "a",
@@ -123,7 +95,9 @@ pub const CAMPAIGNS: &[Campaign] = &[
         name: "Летняя распродажа: последние размеры",
         language: Russian,
         reach: Reach::Groups,
-        targets: 260,
+        by: By::Users,
+        destination: "-1001290466815",
+        targets: 150,
         link: "lnk-sale-ru",
         goal: "purchase",
         value: 149_000..899_000,
@@ -153,10 +127,12 @@ pub const CAMPAIGNS: &[Campaign] = &[
         name: "Курс «Таргет в Telegram»: второй поток",
         language: Russian,
         reach: Reach::People,
-        targets: 190,
+        by: By::Users,
+        destination: "-1001173902254",
+        targets: 230,
         link: "lnk-course-ru",
         goal: "purchase",
-        value: 990_000..2_900_000,
+        value: 490_000..1_900_000,
         variants: &[
             Variant {
                 id: "a",
@@ -180,7 +156,9 @@ pub const CAMPAIGNS: &[Campaign] = &[
         name: "Саженцы осенью — дача и сад",
         language: Russian,
         reach: Reach::Groups,
-        targets: 140,
+        by: By::Users,
+        destination: "-1001310592877",
+        targets: 80,
         link: "lnk-garden-ru",
         goal: "purchase",
         value: 59_000..420_000,
@@ -207,7 +185,9 @@ pub const CAMPAIGNS: &[Campaign] = &[
         name: "Launch week: InboxPilot 2.0",
         language: English,
         reach: Reach::Groups,
-        targets: 180,
+        by: By::Users,
+        destination: "-1001445209968",
+        targets: 110,
         link: "lnk-inboxpilot",
         goal: "signup",
         value: 0..9_900,
@@ -234,7 +214,9 @@ pub const CAMPAIGNS: &[Campaign] = &[
         name: "Brunch Club: autumn tables 🥞",
         language: English,
         reach: Reach::People,
-        targets: 130,
+        by: By::Users,
+        destination: "-1001445209968",
+        targets: 190,
         link: "lnk-brunch",
         goal: "booking",
         value: 2_400..9_600,
@@ -259,10 +241,12 @@ pub const CAMPAIGNS: &[Campaign] = &[
         name: "عروض نهاية الأسبوع في دبي",
         language: Arabic,
         reach: Reach::Groups,
-        targets: 150,
+        by: By::Users,
+        destination: "-1001620713392",
+        targets: 90,
         link: "lnk-deals-ar",
         goal: "purchase",
-        value: 4_900..49_900,
+        value: 1_400..13_600,
         variants: &[
             Variant {
                 id: "a",
@@ -284,7 +268,9 @@ pub const CAMPAIGNS: &[Campaign] = &[
         name: "中俄物流 Доставка из Китая",
         language: Russian,
         reach: Reach::People,
-        targets: 110,
+        by: By::Users,
+        destination: "-1001692054418",
+        targets: 160,
         link: "lnk-cargo",
         goal: "lead",
         value: 0..350_000,
@@ -305,5 +291,136 @@ pub const CAMPAIGNS: &[Campaign] = &[
                 ],
             },
         ],
+    },
+    Campaign {
+        id: "cmp-ru-club",
+        name: "Клуб маркетологов: напоминания",
+        language: Russian,
+        reach: Reach::People,
+        by: By::Bot,
+        destination: "-1001173902254",
+        targets: 170,
+        link: "lnk-club-ru",
+        goal: "subscription",
+        value: 99_000..290_000,
+        variants: &[
+            Variant {
+                id: "a",
+                appeal: 64,
+                texts: &[
+                    "Сегодня в 19:00 разбираем рекламу участников в прямом эфире. Нажмите «Буду», и мы напомним за час. 🔔",
+                    "Вышел новый разбор: три канала, три бюджета, один вывод. Запись открыта для участников клуба до воскресенья.",
+                ],
+            },
+            Variant {
+                id: "b",
+                appeal: 47,
+                texts: &["Опрос недели: какой формат эфира вам удобнее? Выберите ответ на кнопках ниже."],
+            },
+        ],
+    },
+    Campaign {
+        id: "cmp-ar-loyalty",
+        name: "نادي عملاء دبي",
+        language: Arabic,
+        reach: Reach::People,
+        by: By::Bot,
+        destination: "-1001620713392",
+        targets: 100,
+        link: "lnk-loyalty-ar",
+        goal: "purchase",
+        value: 1_900..9_900,
+        variants: &[
+            Variant {
+                id: "a",
+                appeal: 59,
+                texts: &["مرحباً! لديك نقاط تنتهي هذا الأسبوع، اضغط الزر لاستبدالها بقسيمة شراء 🎁"],
+            },
+            Variant {
+                id: "b",
+                appeal: 44,
+                texts: &["هدية الأعضاء لهذا الأسبوع: توصيل مجاني لكل الطلبات حتى يوم الخميس."],
+            },
+        ],
+    },
+    Campaign {
+        id: "cmp-ru-stream",
+        name: "Интенсив: чат потока",
+        language: Russian,
+        reach: Reach::Stream,
+        by: By::Users,
+        destination: "-1001173902254",
+        targets: 8,
+        link: "lnk-stream-ru",
+        goal: "purchase",
+        value: 990_000..1_900_000,
+        variants: &[Variant {
+            id: "a",
+            appeal: 120,
+            texts: &[
+                "Задание дня: соберите десять каналов вашей темы и оцените охват каждого за сутки. Таблица и пример — по ссылке.",
+                "Напоминаем: эфир с разбором домашних работ в 20:00, запись появится завтра утром.",
+            ],
+        }],
+    },
+];
+
+/// Posts that we buy in channels of others, to win subscribers for a channel of ours.
+pub struct Promotion {
+    pub id: &'static str,
+    pub name: &'static str,
+    pub language: Language,
+    pub destination: &'static str,
+    pub link: &'static str,
+    /// Hundredths of the currency for a thousand views. Invented, in the order of what channels of business ask.
+    pub cpm: Range<i64>,
+    pub texts: &'static [&'static str],
+}
+
+pub const PROMOTIONS: &[Promotion] = &[
+    Promotion {
+        id: "cmp-zh-posts",
+        name: "跨境频道广告投放",
+        language: Chinese,
+        destination: "-1001384500127",
+        link: "lnk-posts-zh",
+        cpm: 700..1_400,
+        texts: &[
+            "做跨境的朋友都在看的频道：每天三条选品思路,附趋势和利润测算,不卖课不拉群。点击加入 👉",
+            "刚入行不知道卖什么？这个频道把俄罗斯、中东、东南亚的热销榜每周整理一次,免费看。",
+        ],
+    },
+    Promotion {
+        id: "cmp-ru-posts",
+        name: "Закупка постов: «Маркетинг без воды»",
+        language: Russian,
+        destination: "-1001173902254",
+        link: "lnk-posts-ru",
+        cpm: 60_000..115_000,
+        texts: &[
+            "Канал, который читают маркетологи, когда надоели кейсы без цифр. Бюджеты, ошибки и выводы — каждый день в 10 утра.",
+            "Сколько стоит подписчик в вашей нише? Автор канала «Маркетинг без воды» разобрал 300 закупок и выложил таблицу.",
+        ],
+    },
+    Promotion {
+        id: "cmp-en-posts",
+        name: "Bought posts: Indie SaaS Founders",
+        language: English,
+        destination: "-1001445209968",
+        link: "lnk-posts-en",
+        cpm: 900..1_700,
+        texts: &[
+            "Building a SaaS on your own? 6,000 founders share real numbers here every day: pricing, churn, what failed. Join free.",
+            "The revenue chart nobody posts on X: how founders in this channel went from 0 to 10k a month, and what it cost.",
+        ],
+    },
+    Promotion {
+        id: "cmp-ar-posts",
+        name: "إعلانات في القنوات",
+        language: Arabic,
+        destination: "-1001620713392",
+        link: "lnk-posts-ar",
+        cpm: 700..1_300,
+        texts: &["أقوى عروض دبي كل صباح في قناة واحدة: عطور، إلكترونيات، مطاعم. انضم مجاناً 🛍️"],
     },
 ];
