@@ -15,7 +15,7 @@ async fn posts_of_two_chats_with_the_same_message_id_are_two_and_the_sum_of_chat
     let hour_ago = now_millis() - 3 * 3_600_000;
     let sample = |number: i64, group: Value, post: Value, views: i64| {
         json!({"eventName": "post_stats_sampled", "eventId": number.to_string(), "timestamp": hour_ago + number * 60_000,
-            "properties": {"groupId": group, "postId": post, "views": views, "forwards": views / 10, "reactions": 0, "replies": 0}})
+            "properties": {"groupId": group, "postId": post, "views": views, "forwards": views / 10, "reactions": 0, "replies": 0, "ageMinutes": 60}})
     };
     let events = [
         sample(1, json!("-1001"), json!(100), 500),

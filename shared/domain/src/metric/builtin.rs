@@ -16,8 +16,12 @@ pub struct BuiltIn {
     pub dimensions: &'static [&'static str],
 }
 
-/// What most built-in metrics are often split by.
-const DIMENSIONS: &[&str] = &["campaignId", "groupId", "senderId", "variantId"];
+/// What metrics of messages are often split by. Each split is a series more to keep, so the other metrics have only those that
+/// their events carry.
+const OF_MESSAGES: &[&str] = &["campaignId", "groupId", "senderId", "variantId"];
+/// Posts, members and money.
+const OF_RESULTS: &[&str] = &["campaignId", "groupId"];
+const OF_SENDERS: &[&str] = &["campaignId", "senderId"];
 /// Samples are of a group, whoever sends to it.
 const OF_GROUPS: &[&str] = &["groupId"];
 
@@ -73,7 +77,7 @@ const fn metric(
     formula: &'static str,
     description: &'static str,
 ) -> BuiltIn {
-    BuiltIn { id, name, kind: Kind::Gauge, unit, formula, description, dimensions: DIMENSIONS }
+    BuiltIn { id, name, kind: Kind::Gauge, unit, formula, description, dimensions: OF_MESSAGES }
 }
 
 pub const METRICS: [BuiltIn; 30] = [
@@ -120,14 +124,17 @@ pub const METRICS: [BuiltIn; 30] = [
          / message_delivered{audience = person}",
         "People who clicked in a private message, counted once a message and without suspected bots, of private messages delivered.",
     ),
-    metric(
-        "ctr_views",
-        "Click-through rate by views",
-        "percentage",
-        "100 * unique(link_clicked.clickerHash{not botSuspected and postId exists} by groupId, postId) \
+    BuiltIn {
+        dimensions: OF_RESULTS,
+        ..metric(
+            "ctr_views",
+            "Click-through rate by views",
+            "percentage",
+            "100 * unique(link_clicked.clickerHash{not botSuspected and postId exists} by groupId, postId) \
          / last(post_stats_sampled.views{ageMinutes <= 1440 and not isForwardedCopy})",
-        "People who clicked in a post, counted once a post and without suspected bots, of the views of posts at their last sample within 24 hours.",
-    ),
+            "People who clicked in a post, counted once a post and without suspected bots, of the views of posts at their last sample within 24 hours.",
+        )
+    },
     metric(
         "reply_rate",
         "Reply rate",
@@ -149,16 +156,19 @@ pub const METRICS: [BuiltIn; 30] = [
         "100 * unique(reply_received.$userId{intent = stop}) / unique(message_delivered.$userId)",
         "Different people who asked for no more messages, of the different people whom a message was delivered to.",
     ),
-    metric(
-        "er",
-        "Engagement rate by views (ER)",
-        "percentage",
-        "100 * (last(post_stats_sampled.forwards{ageMinutes <= 1440 and not isForwardedCopy}) \
+    BuiltIn {
+        dimensions: OF_RESULTS,
+        ..metric(
+            "er",
+            "Engagement rate by views (ER)",
+            "percentage",
+            "100 * (last(post_stats_sampled.forwards{ageMinutes <= 1440 and not isForwardedCopy}) \
          + last(post_stats_sampled.reactions{ageMinutes <= 1440 and not isForwardedCopy}) \
          + last(post_stats_sampled.replies{ageMinutes <= 1440 and not isForwardedCopy})) \
          / last(post_stats_sampled.views{ageMinutes <= 1440 and not isForwardedCopy})",
-        "Forwards, reactions and replies, of views: both of each post at its last sample within 24 hours, without forwarded copies.",
-    ),
+            "Forwards, reactions and replies, of views: both of each post at its last sample within 24 hours, without forwarded copies.",
+        )
+    },
     BuiltIn {
         dimensions: OF_GROUPS,
         ..metric(
@@ -182,6 +192,7 @@ pub const METRICS: [BuiltIn; 30] = [
     },
     BuiltIn {
         kind: Kind::Counter,
+        dimensions: OF_RESULTS,
         ..metric("net_growth", "Net growth", "members", "member_joined - member_left", "Joins less leaves.")
     },
     BuiltIn {
@@ -204,22 +215,28 @@ pub const METRICS: [BuiltIn; 30] = [
             "Members who left, of those there at the start. Who was kicked, or had joined within a day, does not count.",
         )
     },
-    metric(
-        "stay_rate_1d",
-        "Share who stay a day",
-        "percentage",
-        "100 * (member_joined{campaignId exists} - member_left{campaignId exists and daysSinceJoin < 1}) \
+    BuiltIn {
+        dimensions: OF_RESULTS,
+        ..metric(
+            "stay_rate_1d",
+            "Share who stay a day",
+            "percentage",
+            "100 * (member_joined{campaignId exists} - member_left{campaignId exists and daysSinceJoin < 1}) \
          / member_joined{campaignId exists}",
-        "Joins by campaigns less leaves within a day of such a join, of joins by campaigns.",
-    ),
-    metric(
-        "join_rate",
-        "Join rate",
-        "percentage",
-        "100 * member_joined{campaignId exists} \
+            "Joins by campaigns less leaves within a day of such a join, of joins by campaigns.",
+        )
+    },
+    BuiltIn {
+        dimensions: OF_RESULTS,
+        ..metric(
+            "join_rate",
+            "Join rate",
+            "percentage",
+            "100 * member_joined{campaignId exists} \
          / unique(link_clicked.clickerHash{not botSuspected and campaignId exists})",
-        "Joins by campaigns, of the different people who clicked a link of a campaign, without suspected bots.",
-    ),
+            "Joins by campaigns, of the different people who clicked a link of a campaign, without suspected bots.",
+        )
+    },
     metric(
         "bot_block_rate",
         "Bot block rate",
@@ -242,52 +259,70 @@ pub const METRICS: [BuiltIn; 30] = [
          / message_delivered{audience = group}",
         "Messages in groups that somebody else removed, of those delivered in groups.",
     ),
-    metric(
-        "cpm",
-        "Cost per thousand views (CPM)",
-        "currency",
-        "1000 * sum(cost_recorded.amount{kind = placement}) \
+    BuiltIn {
+        dimensions: OF_RESULTS,
+        ..metric(
+            "cpm",
+            "Cost per thousand views (CPM)",
+            "currency",
+            "1000 * sum(cost_recorded.amount{kind = placement}) \
          / last(post_stats_sampled.views{placementId exists and ageMinutes <= 1440})",
-        "Price of placements for each thousand views of them, at their last sample within 24 hours.",
-    ),
-    metric(
-        "cpc",
-        "Cost per click (CPC)",
-        "currency",
-        "sum(cost_recorded.amount) / link_clicked{not botSuspected}",
-        "Cost of a click, without clicks of suspected bots.",
-    ),
-    metric(
-        "cps",
-        "Cost per subscriber (CPS, CPF)",
-        "currency",
-        "sum(cost_recorded.amount{campaignId exists}) / member_joined{campaignId exists}",
-        "Cost of campaigns for each join by a campaign.",
-    ),
-    metric(
-        "cost_per_stayed",
-        "Cost per subscriber who stays",
-        "currency",
-        "sum(cost_recorded.amount{campaignId exists}) \
+            "Price of placements for each thousand views of them, at their last sample within 24 hours.",
+        )
+    },
+    BuiltIn {
+        dimensions: OF_RESULTS,
+        ..metric(
+            "cpc",
+            "Cost per click (CPC)",
+            "currency",
+            "sum(cost_recorded.amount) / link_clicked{not botSuspected}",
+            "Cost of a click, without clicks of suspected bots.",
+        )
+    },
+    BuiltIn {
+        dimensions: OF_RESULTS,
+        ..metric(
+            "cps",
+            "Cost per subscriber (CPS, CPF)",
+            "currency",
+            "sum(cost_recorded.amount{campaignId exists}) / member_joined{campaignId exists}",
+            "Cost of campaigns for each join by a campaign.",
+        )
+    },
+    BuiltIn {
+        dimensions: OF_RESULTS,
+        ..metric(
+            "cost_per_stayed",
+            "Cost per subscriber who stays",
+            "currency",
+            "sum(cost_recorded.amount{campaignId exists}) \
          / (member_joined{campaignId exists} - member_left{campaignId exists and daysSinceJoin < 1})",
-        "Cost of campaigns for each join by a campaign that is not undone within a day.",
-    ),
-    metric(
-        "roi",
-        "Return on investment, on revenue",
-        "percentage",
-        "100 * (sum(conversion_recorded.value) - sum(cost_recorded.amount)) \
+            "Cost of campaigns for each join by a campaign that is not undone within a day.",
+        )
+    },
+    BuiltIn {
+        dimensions: OF_RESULTS,
+        ..metric(
+            "roi",
+            "Return on investment, on revenue",
+            "percentage",
+            "100 * (sum(conversion_recorded.value) - sum(cost_recorded.amount)) \
          / sum(cost_recorded.amount)",
-        "Value of conversions above their cost, of the cost. The value is revenue; refunds are negative.",
-    ),
-    metric(
-        "margin_roi",
-        "Return on investment, on margin",
-        "percentage",
-        "100 * (sum(conversion_recorded.margin) - sum(cost_recorded.amount)) \
+            "Value of conversions above their cost, of the cost. The value is revenue; refunds are negative.",
+        )
+    },
+    BuiltIn {
+        dimensions: OF_RESULTS,
+        ..metric(
+            "margin_roi",
+            "Return on investment, on margin",
+            "percentage",
+            "100 * (sum(conversion_recorded.margin) - sum(cost_recorded.amount)) \
          / sum(cost_recorded.amount)",
-        "Margin of conversions above their cost, of the cost.",
-    ),
+            "Margin of conversions above their cost, of the cost.",
+        )
+    },
     metric(
         "flood_wait_per_1k",
         "Flood wait per 1,000 messages",
@@ -296,13 +331,16 @@ pub const METRICS: [BuiltIn; 30] = [
           \"messages.sendMultiMedia\", \"messages.forwardMessages\")}) / (message_sent + message_failed{final})",
         "Seconds that Telegram made senders wait before sending, for each thousand messages sent or given up. Slow mode and waits of other methods do not count.",
     ),
-    metric(
-        "sender_ban_rate",
-        "Sender ban rate",
-        "percentage",
-        "100 * unique(sender_banned.senderId) / unique(sender_stats_sampled.senderId)",
-        "Different senders banned, of the different senders sampled: the pool.",
-    ),
+    BuiltIn {
+        dimensions: OF_SENDERS,
+        ..metric(
+            "sender_ban_rate",
+            "Sender ban rate",
+            "percentage",
+            "100 * unique(sender_banned.senderId) / unique(sender_stats_sampled.senderId)",
+            "Different senders banned, of the different senders sampled: the pool.",
+        )
+    },
     BuiltIn {
         kind: Kind::Histogram,
         ..metric(
