@@ -10,6 +10,13 @@ function whenNeeded<Value>(make: () => { format(value: Value): string }) {
   return { format: (value: Value) => (made ??= make()).format(value) };
 }
 
+/** Parts of a cent count only where there is little more. */
+function digitsOf(amount: number): number {
+  const size = Math.abs(amount);
+  if (size >= 100_000) return 0;
+  return size > 0 && size < 0.1 ? 4 : 2;
+}
+
 /** How numbers and times are written in a locale, in the time zone of the viewer unless another is given. */
 export function formatsFor(locale: string, timeZone?: string) {
   const numbers = (options: Intl.NumberFormatOptions) => whenNeeded(() => new Intl.NumberFormat(locale, options));
@@ -35,17 +42,37 @@ export function formatsFor(locale: string, timeZone?: string) {
   const hourMinute = times({ hour: "2-digit", minute: "2-digit" });
   const day = times({ month: "short", day: "numeric" });
   const dayAndTime = times({ month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+  const currencies = new Map<string, { format(value: number): string }>();
+  const dayAndClock = times({ month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" });
   const full = times({ dateStyle: "medium", timeStyle: "short" });
 
   const count = (value: number) => (Math.abs(value) >= COMPACT_FROM ? compact : whole).format(value);
   const percent = (value: number) => (Math.abs(value) < 1 && value !== 0 ? smallShare : share).format(value / 100);
 
+  /** Codes that are no currencies of ISO 4217 (XTR and TON are of its form) stand behind the number. */
+  const amountsIn = (currency: string, digits: Intl.NumberFormatOptions) => {
+    if (/^[a-z]{3}$/i.test(currency)) return numbers({ style: "currency", currency, ...digits });
+    const plain = numbers(digits);
+    return { format: (value: number) => `${plain.format(value)} ${currency}`.trim() };
+  };
+
   return {
     count,
     percent,
+
+    /** An amount with its currency; without one, the bare number. */
+    money(value: number, currency: string | null): string {
+      const digits = digitsOf(value);
+      const kept = `${currency} ${digits}`;
+      const written = currencies.get(kept) ?? amountsIn(currency ?? "", { minimumFractionDigits: Math.min(digits, 2), maximumFractionDigits: digits });
+      currencies.set(kept, written);
+      return written.format(value);
+    },
+
     clock: (at: Date) => clock.format(at),
     day: (at: Date) => day.format(at),
     full: (at: Date) => full.format(at),
+    dayAndClock: (at: Date) => dayAndClock.format(at),
     dayAndTime: (at: Date) => dayAndTime.format(at),
     hourMinute: (at: Date) => hourMinute.format(at),
     rate: (perSecond: number) => tenths.format(perSecond),

@@ -39,9 +39,12 @@ test("the rate is that of the last ten seconds, falls to nothing, and forgets su
 
 test("the address says where one is, and never holds the token", () => {
   const place = readPlace("#token=a.b.c&campaign=%E6%96%B0%E5%93%81%20%26&period=7d");
-  assert.deepEqual(place, { campaign: "新品 &", period: "7d", token: "a.b.c" });
+  assert.deepEqual(place, { page: "overview", campaign: "新品 &", period: "7d", token: "a.b.c" });
   assert.deepEqual(readPlace(writePlace(place)), { ...place, token: null });
   assert.equal(readPlace("#period=9y").period, "24h");
+  assert.equal(writePlace({ page: "money", campaign: "", period: "24h" }), "#page=money&period=24h");
+  assert.equal(readPlace("#page=money&period=24h").page, "money");
+  assert.equal(readPlace("#page=constructor").page, "overview");
 });
 
 test("a campaign's name is asked for as it is", () => {

@@ -99,6 +99,13 @@ export function eventsOf(campaign: string): Question {
   };
 }
 
-export function campaignIs(campaign: string): string {
-  return `campaignId = "${campaign.replace(/[\\"]/g, "\\$&")}"`;
+export const campaignIs = (campaign: string): string => propertyIs("campaignId", campaign);
+
+/** A filter. `null`: events without the property. */
+export function propertyIs(name: string, value: string | null): string {
+  return value === null ? `${name} = null` : `${name} = ${quoted(value)}`;
+}
+
+export function quoted(text: string): string {
+  return `"${text.replace(/[\\"]/g, "\\$&")}"`;
 }

@@ -1,9 +1,11 @@
 import { signal } from "@preact/signals";
+import type { Page } from "../pages/names";
 import { offerByLink } from "../session/session";
 import type { KpiId } from "./kpis";
 import { readPlace, writePlace } from "./place";
 import type { Period } from "./questions";
 
+export const page = signal<Page>("overview");
 export const campaign = signal("");
 export const period = signal<Period>("24h");
 /** The key figure in the large chart. */
@@ -13,6 +15,7 @@ export const timezone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC
 /** Goes where the address says, and takes the token out of it. */
 export function goToAddress(): void {
   const place = readPlace(location.hash);
+  page.value = place.page;
   campaign.value = place.campaign;
   period.value = place.period;
   if (place.token === null) return;
@@ -26,6 +29,11 @@ export function go(to: { campaign?: string; period?: Period }): void {
   showAddress();
 }
 
+/** The address of a page, with the campaign and the period of now. */
+export function addressOf(of: Page): string {
+  return writePlace({ page: of, campaign: campaign.value, period: period.value });
+}
+
 function showAddress(): void {
-  history.replaceState(null, "", writePlace({ campaign: campaign.value, period: period.value }));
+  history.replaceState(null, "", addressOf(page.value));
 }

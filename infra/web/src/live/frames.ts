@@ -65,6 +65,7 @@ export interface LiveEvent {
   eventId: string;
   eventName: string;
   timestamp: string;
+  userId?: string;
   properties?: Record<string, unknown>;
 }
 

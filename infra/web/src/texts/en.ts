@@ -1,3 +1,4 @@
+import { en as pages } from "./pages/en";
 import type { Texts } from "./texts";
 
 export const en: Texts = {
@@ -133,10 +134,21 @@ export const en: Texts = {
   errorClasses: new Map(
     Object.entries({
       flood: "flood",
-      blocked: "blocked",
-      permission: "no permission",
+      slow_mode: "slow mode",
+      premium: "slowed without Premium",
+      frozen: "account frozen",
+      session: "session lost",
       banned: "banned",
+      deactivated: "account deleted",
+      blocked: "blocked",
+      never_started: "bot not started",
+      permission: "no permission",
+      privacy: "privacy settings",
+      payment: "payment required",
       invalid_peer: "invalid peer",
+      migrated: "group moved",
+      content: "content refused",
+      server: "Telegram error",
       network: "network",
     }),
   ),
@@ -170,6 +182,18 @@ export const en: Texts = {
       campaign_completed: "Campaign completed",
       cost_recorded: "Cost",
       conversion_recorded: "Conversion",
+      join_requested: "Join request",
+      button_pressed: "Button pressed",
+      poll_voted: "Poll vote",
+      group_changed: "Group changed",
+      source_stats_sampled: "Sources",
+      invite_stats_sampled: "Invite statistics",
+      boost_changed: "Boost",
+      reaction_changed: "Reaction",
+      story_stats_sampled: "Story statistics",
+      sender_stats_sampled: "Sender statistics",
+      revenue_stats_sampled: "Revenue statistics",
     }),
   ),
+  pages,
 };

@@ -1,11 +1,12 @@
 import type { Reason } from "../board/answers";
 import type { KpiId } from "../board/kpis";
 import type { Period, Step, Trouble } from "../board/questions";
+import type { PageTexts } from "./pages/pageTexts";
 
-type Say<Arguments extends unknown[] = [string]> = (...said: Arguments) => string;
+export type Say<Arguments extends unknown[] = [string]> = (...said: Arguments) => string;
 
 /** Words for what others have named. Never a plain object: one has words for `constructor` that nobody wrote. */
-type Names = ReadonlyMap<string, string>;
+export type Names = ReadonlyMap<string, string>;
 
 /** All that the page says, in one language. */
 export interface Texts {
@@ -39,4 +40,5 @@ export interface Texts {
   loading: string;
   errorClasses: Names;
   events: Names;
+  pages: PageTexts;
 }

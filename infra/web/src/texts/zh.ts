@@ -1,3 +1,4 @@
+import { zh as pages } from "./pages/zh";
 import type { Texts } from "./texts";
 
 export const zh: Texts = {
@@ -119,10 +120,21 @@ export const zh: Texts = {
   errorClasses: new Map(
     Object.entries({
       flood: "限流",
-      blocked: "被拉黑",
-      permission: "无权限",
+      slow_mode: "慢速模式",
+      premium: "非 Premium 限速",
+      frozen: "账号冻结",
+      session: "会话失效",
       banned: "被封禁",
+      deactivated: "账号已注销",
+      blocked: "被拉黑",
+      never_started: "未启动机器人",
+      permission: "无权限",
+      privacy: "隐私设置",
+      payment: "需要付费",
       invalid_peer: "无效对象",
+      migrated: "群组已迁移",
+      content: "内容被拒",
+      server: "Telegram 故障",
       network: "网络错误",
     }),
   ),
@@ -156,6 +168,18 @@ export const zh: Texts = {
       campaign_completed: "活动完成",
       cost_recorded: "费用",
       conversion_recorded: "转化",
+      join_requested: "入群申请",
+      button_pressed: "点击按钮",
+      poll_voted: "投票",
+      group_changed: "群组变更",
+      source_stats_sampled: "来源统计",
+      invite_stats_sampled: "邀请统计",
+      boost_changed: "助力",
+      reaction_changed: "表情回应",
+      story_stats_sampled: "动态统计",
+      sender_stats_sampled: "账号统计",
+      revenue_stats_sampled: "收入统计",
     }),
   ),
+  pages,
 };
