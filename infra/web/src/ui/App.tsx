@@ -1,8 +1,12 @@
+import { page } from "../board/scope";
+import { OnePage } from "../pages/ui/OnePage";
 import { isSignedIn, offeredByLink } from "../session/session";
 import { texts } from "../texts/language";
 import { Board } from "./Board";
+import { EvidenceDrawer } from "./EvidenceDrawer";
 import { Header } from "./Header";
 import { LinkOffer } from "./LinkOffer";
+import { Pages } from "./Pages";
 import { SignIn } from "./SignIn";
 
 export function App() {
@@ -14,7 +18,9 @@ export function App() {
         {texts.value.skip}
       </a>
       <Header />
-      <Board />
+      <Pages />
+      {page.value === "overview" ? <Board /> : <OnePage of={page.value} />}
+      <EvidenceDrawer />
     </>
   );
 }

@@ -3,6 +3,7 @@ import { areEventsFresh, events, eventsError, phase, rate, unlisted } from "../b
 import { identityOf } from "../board/ticker";
 import type { LiveEvent } from "../live/frames";
 import { formats, texts } from "../texts/language";
+import { EventRow } from "./EventRow";
 import { Empty, PanelError } from "./Panel";
 import { second } from "./second";
 
@@ -35,7 +36,7 @@ export function Ticker() {
         ) : (
           <ol class="ticker__events">
             {shown.map((event) => (
-              <Item key={identityOf(event)} event={event} />
+              <EventRow key={identityOf(event)} event={event} />
             ))}
           </ol>
         )}
@@ -53,47 +54,6 @@ function Rate() {
       {perSecond === null ? "–" : say.rate(formats.value.rate(perSecond))}
     </span>
   );
-}
-
-function Item({ event }: { event: LiveEvent }) {
-  const say = texts.value;
-  const { eventName, timestamp, properties = {} } = event;
-  const text = (name: string) => (typeof properties[name] === "string" ? (properties[name] as string) : "");
-  const errorClass = text("errorClass");
-  const wait = properties["waitS"];
-  const about = [
-    say.errorClasses.get(errorClass) ?? errorClass,
-    typeof wait === "number" ? say.ticker.waits(formats.value.duration(wait)) : "",
-    text("groupId"),
-    text("senderId"),
-  ].filter(Boolean);
-  return (
-    <li class={`event event--${toneOf(eventName)}`} data-event-id={event.eventId}>
-      <time dateTime={timestamp}>{formats.value.clock(new Date(timestamp))}</time>
-      <span class="event__name">{say.events.get(eventName) ?? eventName}</span>
-      <bdi class="event__campaign">{text("campaignId")}</bdi>
-      <span class="event__about">
-        {about.map((part) => (
-          <bdi key={part}>{part}</bdi>
-        ))}
-      </span>
-      {text("text") && (
-        <span class="event__text" dir="auto">
-          {text("text")}
-        </span>
-      )}
-    </li>
-  );
-}
-
-const GOOD = ["conversion_recorded", "member_joined", "link_clicked", "reply_received", "sender_recovered", "bot_started"];
-const BAD = ["message_failed", "sender_banned", "sender_restricted", "sender_session_lost", "group_restricted", "bot_blocked"];
-const SLOW = ["sender_flood_wait", "sender_peer_flood", "member_left", "message_deleted", "campaign_paused"];
-
-function toneOf(eventName: string): string {
-  if (GOOD.includes(eventName)) return "good";
-  if (BAD.includes(eventName)) return "bad";
-  return SLOW.includes(eventName) ? "slow" : "plain";
 }
 
 /** Says that the list is not all there was. */
