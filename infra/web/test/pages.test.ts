@@ -130,7 +130,8 @@ test("a funnel of two steps says how many took each, and how long that took if i
 test("placements come by price, and each has the currencies that were paid in", () => {
   const cell = (total: number | null) => ({ total });
   const row = (id: string | null, price: number, views: number | null) => {
-    const cells = { price: cell(price), views: cell(views), cpm: cell(null), clicks: cell(0), joins: cell(0), gone1: cell(0), gone7: cell(0), perStayed: cell(null) };
+    const none = { cpm: cell(null), clicks: cell(0), joins: cell(0), gone1: cell(0), gone7: cell(0), perStayed: cell(null) };
+    const cells = { price: cell(price), views: cell(views), ...none };
     return { key: { placementId: id }, cells };
   };
   const placements = placementsOf([row("free", 0, 5), row("seen", 0, 9), row("paid", 3, null), row(null, 1, 1)], new Map([["paid", ["USD", null]]]));

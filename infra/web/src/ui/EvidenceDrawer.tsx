@@ -39,9 +39,11 @@ function Contents({ of, close }: { of: Evidence; close(): void }) {
   const [older, setOlder] = useState<{ events: LiveEvent[]; cursor: string | null } | null>(null);
   const cursor = older ? older.cursor : data?.nextCursor;
   const events = withoutRepeats([...(data?.events ?? []), ...(older?.events ?? [])]);
+  const abort = useRef(new AbortController());
+  useEffect(() => () => abort.current.abort(), []);
   const askOlder = async () => {
     if (!cursor) return;
-    const found = await search({ ...asked, cursor }, new AbortController().signal).catch(() => null);
+    const found = await search({ ...asked, cursor }, abort.current.signal).catch(() => null);
     if (found) setOlder({ events: [...(older?.events ?? []), ...found.events], cursor: found.nextCursor });
   };
   return (

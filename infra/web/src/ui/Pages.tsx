@@ -1,6 +1,6 @@
 import { useEffect, useRef } from "preact/hooks";
-import { PAGES } from "../pages/names";
 import { addressOf, page } from "../board/scope";
+import { PAGES } from "../pages/names";
 import { texts } from "../texts/language";
 
 /** Links to the pages. They are addresses, so that the way back is the browser's own. */
@@ -19,7 +19,7 @@ export function Pages() {
       <ul ref={list}>
         {PAGES.map((name) => (
           <li key={name}>
-            <a href={addressOf(name)} aria-current={name === current ? "page" : undefined} data-testid={`page-${name}`}>
+            <a href={whole(addressOf(name))} aria-current={name === current ? "page" : undefined} data-testid={`page-${name}`}>
               {say.names[name]}
             </a>
           </li>
@@ -27,4 +27,9 @@ export function Pages() {
       </ul>
     </nav>
   );
+}
+
+/** Whole addresses: links of a fragment alone are taken for links to a place on the page. */
+function whole(fragment: string): string {
+  return new URL(fragment, location.href).href;
 }

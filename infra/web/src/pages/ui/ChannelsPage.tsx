@@ -59,7 +59,12 @@ export function ChannelsPage({ scope }: { scope: Scope }) {
               ),
             },
             ...COLUMNS.slice(0, 3).map((name) => measured(name, data)),
-            { id: "usual", heading: say.usual, sortBy: (row) => againstUsual(row.cells.views24.total, row.usual), cell: (row) => <Against channel={row} data={data} /> },
+            {
+              id: "usual",
+              heading: say.usual,
+              sortBy: ({ cells, usual }) => againstUsual(cells.views24.total, usual),
+              cell: (channel) => <Against channel={channel} data={data} />,
+            },
             ...COLUMNS.slice(3).map((name) => measured(name, data)),
           ]}
         />

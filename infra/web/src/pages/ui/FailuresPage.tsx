@@ -53,7 +53,13 @@ function Kinds({ data, scope }: { data: Failures; scope: Scope }) {
         note={data.hasMore && pages.most("100")}
         columns={[
           { id: "errorClass", heading: say.errorClass, isText: true, sortBy: nameOf, cell: (row) => <bdi>{nameOf(row)}</bdi> },
-          { id: "fault", heading: say.fault, isText: true, sortBy: ({ fault }) => fault, cell: ({ fault }) => fault !== null && <bdi>{say.faults.get(fault) ?? fault}</bdi> },
+          {
+            id: "fault",
+            heading: say.fault,
+            isText: true,
+            sortBy: ({ fault }) => fault,
+            cell: ({ fault }) => fault !== null && <bdi>{say.faults.get(fault) ?? fault}</bdi>,
+          },
           {
             id: "failures",
             heading: say.failures,

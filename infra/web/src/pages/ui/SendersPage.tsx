@@ -19,7 +19,7 @@ const TONES: Record<State, string> = {
 };
 
 /** A filter holds so many values. */
-const MOST_NAMED = 150;
+const MOST_NAMED = 100;
 
 export function SendersPage() {
   const { pages } = texts.value;
@@ -34,11 +34,15 @@ export function SendersPage() {
   return (
     <>
       {part("pool", say.heading, (pool) => <States pool={pool} />)}
-      {part("pool-senders", say.bySender, (pool) => <SenderSheet pool={pool} />)}
-      <div class="halves">
-        {part("pool-proxies", say.byProxy, (pool) => <ShareSheet pool={pool} by="proxy" />)}
-        {part("pool-countries", say.byCountry, (pool) => <ShareSheet pool={pool} by="country" />)}
-      </div>
+      {asked.data?.senders.length !== 0 && (
+        <>
+          {part("pool-senders", say.bySender, (pool) => <SenderSheet pool={pool} />)}
+          <div class="halves">
+            {part("pool-proxies", say.byProxy, (pool) => <ShareSheet pool={pool} by="proxy" />)}
+            {part("pool-countries", say.byCountry, (pool) => <ShareSheet pool={pool} by="country" />)}
+          </div>
+        </>
+      )}
     </>
   );
 }
@@ -57,8 +61,9 @@ function States({ pool }: { pool: Pool }) {
       {STATES.map((state) => {
         const of = pool.senders.filter((sender) => sender.state === state);
         const count = formats.value.count(of.length);
+        const isLoss = of.some((sender) => !isUsable(sender));
         return (
-          <Fact key={state} id={state} name={say.states[state]} value={of.length} tone={state !== "active" && state !== "limited" && of.length > 0 ? "bad" : undefined}>
+          <Fact key={state} id={state} name={say.states[state]} value={of.length} tone={isLoss ? "bad" : undefined}>
             {of.length === 0 ? (
               count
             ) : (
@@ -158,7 +163,13 @@ function ShareSheet({ pool, by }: { pool: Pool; by: "proxy" | "country" }) {
       keyOf={({ name }) => name}
       empty=""
       columns={[
-        { id: "name", heading: say[by], isText: true, sortBy: ({ name }) => name, cell: ({ name }) => (name ? <bdi>{name}</bdi> : <span class="quiet">{pages.unnamed}</span>) },
+        {
+          id: "name",
+          heading: say[by],
+          isText: true,
+          sortBy: ({ name }) => name,
+          cell: ({ name }) => (name ? <bdi>{name}</bdi> : <span class="quiet">{pages.unnamed}</span>),
+        },
         { id: "all", heading: say.all, sortBy: ({ all }) => all.length, cell: ({ all, name }) => count(all, name || pages.unnamed) },
         {
           id: "out",

@@ -45,7 +45,13 @@ function By({ by, name, heading, first, scope }: Properties) {
           empty={pages.send(say.empty)}
           note={data.hasMore && pages.most("50")}
           columns={[
-            { id: "name", heading: first, isText: true, sortBy: (row) => row.name, cell: (row) => (row.name === null ? <span class="quiet">{say.none}</span> : <bdi>{row.name}</bdi>) },
+            {
+              id: "name",
+              heading: first,
+              isText: true,
+              sortBy: (row) => row.name,
+              cell: (row) => (row.name === null ? <span class="quiet">{say.none}</span> : <bdi>{row.name}</bdi>),
+            },
             {
               id: "joined",
               heading: say.joined,
