@@ -24,6 +24,7 @@ export interface Event {
   eventName: string;
   eventId?: string;
   timestamp?: number;
+  userId?: string;
   properties?: Record<string, unknown>;
 }
 
