@@ -72,7 +72,11 @@ function Kinds({ data, scope }: { data: Failures; scope: Scope }) {
             sortBy: (row) => row.final,
             cell: (row) => <Value cell={{ total: row.final }} write={formats.value.count} of={events(row, "final")} />,
           },
-          { id: "share", heading: say.share, cell: (row) => formats.value.percent(share(row.failures, failures) ?? 0) },
+          {
+            id: "share",
+            heading: say.share,
+            cell: (row) => <Value cell={{ total: share(row.failures, failures) }} write={formats.value.percent} of={events(row)} />,
+          },
           { id: "advice", heading: say.toDo, isText: true, cell: (row) => <Advice of={row} /> },
         ]}
       />

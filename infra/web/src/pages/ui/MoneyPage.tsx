@@ -1,7 +1,7 @@
 import { type Scope, campaignIs, propertyIs } from "../../board/questions";
 import { formats, texts } from "../../texts/language";
 import { Empty } from "../../ui/Panel";
-import { eventsOf } from "../evidence";
+import { type Evidence, eventsOf } from "../evidence";
 import { type Account, type Budgets, type Money, type Rate, type Spending, askBudgets, askMoney, usedOf } from "../money";
 import { useAnswer } from "../resource";
 import { Bar } from "./Bar";
@@ -119,19 +119,21 @@ function BudgetSheet({ data }: { data: Budgets }) {
           sortBy: ({ budget }) => budget,
           cell: (row) => (row.budget === null ? <span class="quiet">{say.none}</span> : write(row, row.budget, say.budget, "campaign_started")),
         },
-        { id: "used", heading: say.used, sortBy: usedOf, cell: (row) => <Used percent={usedOf(row)} /> },
+        { id: "used", heading: say.used, sortBy: usedOf, cell: (row) => <Used percent={usedOf(row)} of={events(row, say.used, "cost_recorded")} /> },
       ]}
     />
   );
 }
 
-function Used({ percent }: { percent: number | null }) {
+function Used({ percent, of }: { percent: number | null; of: Evidence }) {
   if (percent === null) return null;
   const isOver = percent > 100;
   return (
     <span class="used">
       <Bar percent={percent} isBad={isOver} />
-      {formats.value.percent(percent)}
+      <EventsOf of={of} value={percent}>
+        {formats.value.percent(percent)}
+      </EventsOf>
       {isOver && <span class="badge badge--grave">{texts.value.pages.budget.over}</span>}
     </span>
   );

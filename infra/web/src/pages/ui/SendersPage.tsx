@@ -123,7 +123,7 @@ function SenderSheet({ pool }: { pool: Pool }) {
               </EventsOf>
             ),
         },
-        { id: "sent", heading: say.sent, sortBy: ({ sent }) => sent, cell: ({ sent, limit }) => sent !== null && sentOf(sent, limit) },
+        { id: "sent", heading: say.sent, sortBy: ({ sent }) => sent, cell: (sender) => <Sent sender={sender} pool={pool} /> },
         { id: "proxy", heading: say.proxy, isText: true, sortBy: ({ proxy }) => proxy || null, cell: ({ proxy }) => <bdi>{proxy}</bdi> },
         { id: "country", heading: say.country, isText: true, sortBy: ({ country }) => country || null, cell: ({ country }) => <bdi>{country}</bdi> },
         { id: "sampled", heading: say.sampled, sortBy: ({ sampledAt }) => sampledAt, cell: ({ sampledAt }) => time(sampledAt) },
@@ -135,9 +135,16 @@ function SenderSheet({ pool }: { pool: Pool }) {
 /** What a lost or frozen account might have sent is of no use. */
 const isUsable = ({ state }: Sender) => state === "active" || state === "limited";
 
-function sentOf(sent: number, limit: number | null): string {
+function Sent({ sender, pool }: { sender: Sender; pool: Pool }) {
+  const say = texts.value.pages.pool;
+  const { id, sent, limit } = sender;
+  if (sent === null) return null;
   const count = formats.value.count(sent);
-  return limit === null ? count : texts.value.pages.pool.of(count, formats.value.count(limit));
+  return (
+    <EventsOf of={eventsOf([sender], pool, `${id} · ${say.sent}`, SAMPLES)} value={sent}>
+      {limit === null ? count : say.of(count, formats.value.count(limit))}
+    </EventsOf>
+  );
 }
 
 function Until({ sender: { state, until } }: { sender: Sender }) {
@@ -148,12 +155,12 @@ function Until({ sender: { state, until } }: { sender: Sender }) {
 function ShareSheet({ pool, by }: { pool: Pool; by: "proxy" | "country" }) {
   const { pages } = texts.value;
   const say = pages.pool;
-  const count = (of: Sender[], title: string) =>
+  const count = (of: Sender[], title: string, number = of.length, events?: string[]) =>
     of.length === 0 ? (
       formats.value.count(0)
     ) : (
-      <EventsOf of={eventsOf(of, pool, title)} value={of.length}>
-        {formats.value.count(of.length)}
+      <EventsOf of={eventsOf(of, pool, title, events)} value={number}>
+        {formats.value.count(number)}
       </EventsOf>
     );
   return (
@@ -177,7 +184,12 @@ function ShareSheet({ pool, by }: { pool: Pool; by: "proxy" | "country" }) {
           sortBy: ({ all, active }) => all.length - active,
           cell: ({ all, name }) => count(all.filter(({ state }) => state !== "active"), `${name || pages.unnamed} · ${say.out}`),
         },
-        { id: "left", heading: say.left, sortBy: ({ left }) => left, cell: ({ left }) => formats.value.count(left) },
+        {
+          id: "left",
+          heading: say.left,
+          sortBy: ({ left }) => left,
+          cell: ({ all, name, left }) => count(all, `${name || pages.unnamed} · ${say.left}`, left, SAMPLES),
+        },
       ]}
     />
   );
