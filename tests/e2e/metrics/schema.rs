@@ -82,7 +82,10 @@ async fn lists_come_in_pages() -> Result<()> {
         let Some(next) = page["nextCursor"].as_str() else { break };
         cursor = format!("&cursor={next}");
     }
-    assert_eq!((ids.len(), pages, &ids[..3]), (3 + METRICS.len(), (3 + METRICS.len()).div_ceil(4), &["a", "b", "c"].map(str::to_owned)[..]));
+    assert_eq!(
+        (ids.len(), pages, &ids[..3]),
+        (3 + METRICS.len(), (3 + METRICS.len()).div_ceil(4), &["a", "b", "c"].map(str::to_owned)[..])
+    );
     let (status, problem) = call(&account, Method::GET, "/api/metrics?cursor=nope", None).await?;
     assert_eq!((status, &problem["code"]), (400, &json!("invalid_cursor")), "{problem}");
     Ok(())

@@ -305,10 +305,10 @@ fn examples() -> Vec<(Example, Vec<Wanted>)> {
         ),
         (
             Example::new("bans")
-                .add("sender_stats_sampled", 10, |number| json!({"senderId": format!("s{number}"), "state": "active"}))
-                .add("message_sent", 2, |number| json!({"senderId": format!("s{number}")}))
-                .add("sender_banned", 3, |number| json!({"senderId": format!("s{}", number + 5)})),
-            vec![wanted("sender_ban_rate", 30.0)],
+                .add("sender_stats_sampled", 10, |number| json!({"campaignId": "pool", "senderId": format!("s{number}"), "state": "active"}))
+                .add("message_sent", 2, |number| json!({"campaignId": "pool", "senderId": format!("s{number}")}))
+                .add("sender_banned", 3, |number| json!({"campaignId": "pool", "senderId": format!("s{}", number + 5)})),
+            vec![wanted("sender_ban_rate", 30.0).of("campaignId = pool")],
         ),
         (
             Example::new("growth")
