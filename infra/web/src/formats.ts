@@ -62,7 +62,8 @@ export function formatsFor(locale: string, timeZone?: string) {
 
     /** An amount with its currency; without one, the bare number. */
     money(value: number, currency: string | null): string {
-      const digits = digitsOf(value);
+      // Stars are whole.
+      const digits = currency === "XTR" && Number.isInteger(value) ? 0 : digitsOf(value);
       const kept = `${currency} ${digits}`;
       const written = currencies.get(kept) ?? amountsIn(currency ?? "", { minimumFractionDigits: Math.min(digits, 2), maximumFractionDigits: digits });
       currencies.set(kept, written);

@@ -17,10 +17,11 @@ use crate::{
     ask::ANSWER_TIME,
     compute::{Settled, Time},
     formulas::formulas,
+    warnings::{Warning, range_cut},
 };
 
-/// Groups of people among which the largest are looked for.
-const MOST_GROUPS: usize = 100_000;
+/// Rows of counts, by group and bucket, among which the largest groups are looked for.
+const MOST_ROWS: usize = 500_000;
 
 /// What is asked about people.
 #[derive(Clone, Debug)]
@@ -60,6 +61,7 @@ pub struct PeopleAnswer {
     /// The steps, with the names of their events.
     pub events: Vec<String>,
     pub series: Vec<PeopleSeries>,
+    pub warnings: Vec<Warning>,
 }
 
 /// The people of one key.
@@ -164,7 +166,7 @@ impl Answers {
             group_by: &window.group_by,
             filter: &filter,
             aliases: &aliases,
-            most: MOST_GROUPS,
+            most: MOST_ROWS,
             deadline: time.deadline,
         };
         let series = self.series(&crowd, people, &steps, &window, now).await?;
@@ -176,6 +178,7 @@ impl Answers {
             as_of: now,
             events: steps.into_iter().map(|step| step.event_name).collect(),
             series,
+            warnings: window.clipped.then(range_cut).into_iter().collect(),
         })
     }
 
@@ -187,8 +190,10 @@ impl Answers {
         window: &Settled,
         now: EpochMillis,
     ) -> Result<Vec<PeopleSeries>, AskError> {
-        let too_many =
-            |found: usize| if found > MOST_GROUPS { Err(AskError::too_many_groups(MOST_GROUPS)) } else { Ok(()) };
+        let too_many = |found: usize| match found > MOST_ROWS {
+            true => Err(AskError::over_limits("too many groups and buckets of people")),
+            false => Ok(()),
+        };
         match (&people.question, steps) {
             (Question::Retention { is_end, period, numbers, .. }, [first, second]) => {
                 let periods =

@@ -17,14 +17,20 @@ pub struct Warning {
     pub detail: String,
 }
 
+const RANGE_CUT: &str = "the range, or the one to compare with, reaches back beyond how long events are kept: it was cut there, or left \
+                         out";
+
+/// The range was cut.
+pub(crate) fn range_cut() -> Warning {
+    Warning { code: "range_cut", detail: RANGE_CUT.to_owned() }
+}
+
 /// What may surprise in an answer.
 pub(crate) fn warnings(formula: &Formula, settled: &Settled, now: &Numbers, before: Option<&Numbers>) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let mut warn = |code, detail: &str| warnings.push(Warning { code, detail: detail.to_owned() });
     if settled.clipped {
-        let detail = "the range, or the one to compare with, reaches back beyond how long events are kept: it was cut there, \
-                      or left out";
-        warn("range_cut", detail);
+        warn("range_cut", RANGE_CUT);
     }
     let values = || now.iter().chain(before.into_iter().flatten()).flat_map(values);
     if values().any(|value| value == Err(Reason::SeveralCurrencies)) {

@@ -11,11 +11,11 @@ pub struct Known {
     pub name: &'static str,
     /// What it may carry beside [`COMMON`].
     pub properties: &'static [&'static str],
-    /// Properties without which built-in metrics pass it over or mix it up.
+    /// Properties without which built-in metrics and the dashboard leave it out or mix it up.
     pub needs: &'static [&'static str],
 }
 
-/// Properties that every event may carry: strings.
+/// Properties that every event may carry: strings, but for the flag `isScheduled`.
 pub const COMMON: [&str; 12] = [
     "campaignId",
     "groupId",
@@ -92,7 +92,7 @@ pub const EVENTS: &[Known] = &[
             "ageMinutes",
             "isForwardedCopy",
         ],
-        &["groupId", "postId", "ageMinutes"],
+        &["groupId", "postId", "ageMinutes", "views"],
     ),
     known("link", "link_clicked", &["linkId", "clickerHash", "botSuspected", "postId"], &["clickerHash"]),
     known(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use analytics_answers::{Kept, Key, People, PeopleAnswer, Question, Reach, Told, Window};
+use analytics_answers::{Kept, Key, People, PeopleAnswer, Question, Reach, Told, Warning, Window};
 use analytics_domain::{
     account::AccountId,
     metric::{Definition, Problem, check_path, unknown_field},
@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     errors::{self, invalid_fields},
-    questions::{field, other_account, split},
+    questions::{BESIDE_ONE, field, other_account, split},
 };
 
 /// Steps of a funnel, periods of retention, and how long both may reach, in days.
@@ -27,8 +27,9 @@ const LONGEST_DAYS: i64 = 366;
 const SECOND: i64 = 1_000;
 const DAY: i64 = 86_400 * SECOND;
 
-/// The parts of a window that mean nothing here.
+/// The parts of a window that mean nothing here, and those that do.
 const UNFIT: [&str; 3] = ["compare", "currency", "orderBy"];
+const FIT: [&str; 7] = ["accountId", "from", "to", "period", "timezone", "groupBy", "filter"];
 
 /// A question about people with the window that it is about.
 #[derive(Debug)]
@@ -52,18 +53,22 @@ impl PeopleQuestion {
 
     fn read(kind: &'static str, body: &Map<String, Value>, account_id: &AccountId, now: i64) -> Result<Self, ApiError> {
         let mut reader = Reader { kind, problems: other_account(body, account_id).into_iter().collect() };
-        let (draft, rest) = split(body, &mut reader.problems);
+        let (mut draft, rest) = split(body, &mut reader.problems);
+        let elsewhere = [&Definition::FIELDS[..], &BESIDE_ONE].concat();
+        let known = [&FIT[..], &UNFIT, &[kind, "interval", "limit"]].concat();
         for name in rest.iter().filter(|(_, value)| !value.is_null()).map(|(name, _)| name.as_str()) {
-            if name != kind && name != "accountId" {
-                let detail = format!(
-                    "does not stand beside {kind}: only from, to, period, timezone, groupBy, limit and filter do"
-                );
-                reader.problems.push(Problem::new(format!("/{name}"), "conflict", detail));
+            if name == kind || name == "accountId" {
+                continue;
             }
+            let problem = match elsewhere.contains(&name) {
+                true => Some(Problem::new(format!("/{name}"), "conflict", format!("cannot be combined with {kind}"))),
+                false => unknown_field(name, &known),
+            };
+            reader.problems.extend(problem);
         }
         let unfit = UNFIT.into_iter().chain((kind == "funnel").then_some("interval"));
         for name in unfit.filter(|name| body.get(*name).is_some_and(|value| !value.is_null())) {
-            reader.problems.push(Problem::new(format!("/{name}"), "conflict", format!("means nothing for {kind}")));
+            reader.problems.push(Problem::new(format!("/{name}"), "conflict", format!("is not supported with {kind}")));
         }
         let people = match (body.get(kind).and_then(Value::as_object), kind) {
             (Some(question), "funnel") => reader.funnel(question),
@@ -73,6 +78,9 @@ impl PeopleQuestion {
                 None
             }
         };
+        if kind == "funnel" {
+            draft.interval = Some("none".to_owned());
+        }
         let window = draft.read(now);
         let problems = &mut reader.problems;
         let window = window.map_err(|errors| problems.extend(errors.into_iter().map(field)));
@@ -149,19 +157,21 @@ impl Reader {
     fn retention(&mut self, question: &Map<String, Value>) -> Read {
         self.known(question, &["first", "return", "leave", "by", "period", "periods"]);
         let given = |name: &str| question.get(name).filter(|value| !value.is_null());
-        let (second, is_end) = match (given("return"), given("leave")) {
-            (Some(second), None) => ("return", (second, false)),
-            (None, Some(second)) => ("leave", (second, true)),
+        let (name, second, is_end) = match (given("return"), given("leave")) {
+            (Some(second), None) => ("return", second, false),
+            (None, Some(second)) => ("leave", second, true),
             _ => {
-                let detail = "needs one of return (who comes back) and leave (who does not stay)";
+                let detail = "send return (people come back) or leave (people do not stay), and not both";
                 self.refuse("", "required", detail);
                 return None;
             }
         };
-        let (value, is_end) = is_end;
-        let places = vec!["/first".to_owned(), format!("/{second}")];
+        let places = vec!["/first".to_owned(), format!("/{name}")];
+        if is_end && given("first") == Some(second) {
+            self.refuse("/leave", "invalid_value", "must be another event than first");
+        }
         let first = self.step("/first", given("first"));
-        let second = self.step(&places[1], Some(value));
+        let second = self.step(&places[1], Some(second));
         let by = self.by(question);
         let (period, usual): (i64, &[i64]) = match given("period").map(Value::as_str) {
             None | Some(Some("day")) => (DAY, &[1, 7, 30]),
@@ -273,6 +283,8 @@ pub struct PeopleOut<'a> {
     #[schemars(extend("format" = "date-time"))]
     as_of: String,
     series: Vec<SeriesOut<'a>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    warnings: &'a [Warning],
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -388,6 +400,7 @@ impl<'a> PeopleOut<'a> {
             group_by: &answer.group_by,
             as_of: time::format(answer.as_of),
             series: series.collect(),
+            warnings: &answer.warnings,
         }
     }
 }
@@ -469,6 +482,10 @@ mod tests {
         assert_eq!(refused(&json!({"funnel": {"steps": ["sent"]}, "interval": "day"})), one("/interval", "conflict"));
         assert_eq!(refused(&json!({"funnel": {"steps": ["sent"], "by": "$name"}})), one("/funnel/by", "invalid_name"));
         assert_eq!(refused(&json!({"funnel": ["sent"]})), one("/funnel", "wrong_type"));
+        let misspelt = json!({"funnel": {"steps": ["sent"]}, "timezon": "UTC"});
+        assert_eq!(refused(&misspelt), one("/timezon", "unknown_field"));
+        let same = json!({"retention": {"first": "joined", "leave": "joined"}});
+        assert_eq!(refused(&same), one("/retention/leave", "invalid_value"));
         let both = json!({"retention": {"first": "joined", "leave": "left", "return": "sent"}});
         assert_eq!(refused(&both), one("/retention", "required"));
         let period = |periods: Value| json!({"retention": {"first": "joined", "return": "sent", "periods": periods}});

@@ -5,6 +5,7 @@ use analytics_domain::{
     account::AccountId,
     event::limits,
     metric::{Definition, Problem, QUERIES, QueryDraft, unknown_field},
+    number::Number,
     text::nfc,
 };
 use analytics_http::ApiError;
@@ -13,9 +14,11 @@ use serde_json::{Map, Value};
 use crate::errors::{self, invalid_fields};
 
 /// What may stand beside the formula of a single question, for suggestions of the nearest name.
-const BESIDE_ONE: [&str; 14] = [
+pub(crate) const BESIDE_ONE: [&str; 16] = [
     "metric",
     "queries",
+    "funnel",
+    "retention",
     "accountId",
     "from",
     "to",
@@ -177,7 +180,9 @@ pub(crate) fn split(body: &Map<String, Value>, problems: &mut Vec<Problem>) -> (
             Value::Null => {}
             Value::String(text) => drop(draft.set(name, text)),
             Value::Number(number) if matches!(name.as_str(), "from" | "to" | "limit") => {
-                draft.set(name, &number.to_string());
+                // To JSON, 42.0 is the number 42.
+                let text = Number::from_json(number).map_or_else(|| number.to_string(), |number| number.to_string());
+                draft.set(name, &text);
             }
             Value::Array(names) if name == "groupBy" && names.iter().all(Value::is_string) => {
                 draft.group_by = names.iter().filter_map(Value::as_str).map(|name| nfc(name).into_owned()).collect();
@@ -223,6 +228,13 @@ mod tests {
         let questions = Questions::from_json(body, &AccountId::stored("shop"), 1_795_512_600_000);
         let problems = |error: ApiError| error.errors.into_iter().map(|error| (error.pointer, error.code)).collect();
         questions.map(|questions| questions.ask.queries.len()).map_err(problems)
+    }
+
+    #[test]
+    fn a_number_counts_by_its_value() {
+        assert_eq!(read(&json!({"metric": "ctr", "limit": 42.0})), Ok(1));
+        let refused = read(&json!({"metric": "ctr", "limit": 42.5})).expect_err("refused");
+        assert_eq!(refused, [(Some("/limit".to_owned()), "out_of_range".to_owned())]);
     }
 
     #[test]

@@ -153,9 +153,9 @@ pub(crate) fn retention(crowd: &Crowd<'_>, steps: &[Step; 2], periods: &Periods<
     if !is_end {
         statement.push(" AND at - start < (number + 1) * ").integer(length);
     }
-    statement.push(", seconds)), ").integers(numbers).push(") AS had FROM (SELECT ");
+    statement.push(", second_times)), ").integers(numbers).push(") AS had FROM (SELECT ");
     first_key(&mut statement, crowd);
-    statement.push(", minIf(at, bitTest(steps, 0)) AS start, groupUniqArrayIf(at, bitTest(steps, 1)) AS seconds");
+    statement.push(", minIf(at, bitTest(steps, 0)) AS start, groupUniqArrayIf(at, bitTest(steps, 1)) AS second_times");
     let last = numbers.iter().max().copied().unwrap_or(0).saturating_add(1).saturating_mul(length);
     events(&mut statement, crowd, steps, crowd.range.to.saturating_add(last));
     statement.push(" GROUP BY person HAVING start > 0)) GROUP BY key, bucket");

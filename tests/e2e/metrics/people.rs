@@ -217,6 +217,8 @@ async fn check(account: &Account<'_>, question: &Question, events: &[Event], now
 
     let second = question.steps.get(1).unwrap_or(&question.steps[0]);
     let pair = [question.steps[0].clone(), second.clone()];
+    // What people begin with is not what ends it.
+    let question = &Question { is_end: question.is_end && pair[0].text() != pair[1].text(), ..question.clone() };
     let mut of_retention = body;
     of_retention["interval"] = json!(question.interval);
     of_retention["retention"] = json!({"first": pair[0].text(), "by": question.by, "periods": question.periods});

@@ -1,4 +1,4 @@
-//! Which accounts have been told lately what built-in metrics miss in their events.
+//! Limits warnings about missing properties to one an hour for each account and event name.
 
 use std::{
     collections::HashMap,
@@ -7,6 +7,7 @@ use std::{
 
 use analytics_domain::{
     account::AccountId,
+    catalogue,
     event::{Advice, SealedEvent, advice},
     time::EpochMillis,
 };
@@ -33,18 +34,29 @@ impl Advised {
         if next.len() > MOST {
             next.clear();
         }
-        let mut all = Vec::new();
+        // The names that are looked at in this request, and what is missed in the first event that lacks something.
+        let mut looked_at: Vec<(&'static str, Vec<Advice>)> = Vec::new();
         for event in events.iter().take(LOOKED_AT) {
-            let Some(known) = analytics_domain::catalogue::find(&event.event_name) else { continue };
-            let next = next.entry((account_id.clone(), known.name)).or_default();
-            if now < *next {
+            let Some(known) = catalogue::find(&event.event_name) else { continue };
+            let place = looked_at.iter().position(|(name, _)| *name == known.name);
+            let is_settled = match place {
+                Some(place) => !looked_at[place].1.is_empty(),
+                None => next.get(&(account_id.clone(), known.name)).is_some_and(|next| now < *next),
+            };
+            if is_settled {
                 continue;
             }
             let missed = advice(event).unwrap_or_default();
-            *next = now + if missed.is_empty() { FINE_MILLIS } else { SAID_MILLIS };
-            all.extend(missed);
+            match place {
+                Some(place) => looked_at[place].1 = missed,
+                None => looked_at.push((known.name, missed)),
+            }
         }
-        all
+        for (name, missed) in &looked_at {
+            let pause = if missed.is_empty() { FINE_MILLIS } else { SAID_MILLIS };
+            next.insert((account_id.clone(), *name), now + pause);
+        }
+        looked_at.into_iter().flat_map(|(_, missed)| missed).collect()
     }
 }
 
@@ -72,6 +84,7 @@ mod tests {
         // What was fine is looked at again soon.
         let fine = [event("message_failed", r#"{"final":true}"#)];
         assert_eq!(told(&third, &fine, 1), [""; 0]);
-        assert_eq!(told(&third, &events[..1], 1 + FINE_MILLIS), ["message_failed"]);
+        let mixed = [fine[0].clone(), events[0].clone()];
+        assert_eq!(told(&third, &mixed, 1 + FINE_MILLIS), ["message_failed"]);
     }
 }

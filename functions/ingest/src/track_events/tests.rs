@@ -36,7 +36,9 @@ async fn the_sample_is_accepted_but_for_its_bad_event() {
             "pointer": "/events/3/eventName", "detail": "must be a string, this is a number"}]})
     );
     let missing = |event: &str, property: &str| {
-        let detail = format!("{event}: {property} is missing, so built-in metrics leave the event out or mix it up");
+        let detail = format!(
+            "{event}: {property} is missing, so built-in metrics and the dashboard leave the event out or mix it up"
+        );
         json!({"code": "missing_property", "eventName": event, "property": property, "detail": detail})
     };
     assert_eq!(

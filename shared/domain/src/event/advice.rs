@@ -20,7 +20,9 @@ pub fn advice(event: &SealedEvent<'_>) -> Option<Vec<Advice>> {
     let Known { name, properties: own, needs, .. } = catalogue::find(&event.event_name)?;
     let properties: Map<String, Value> = serde_json::from_str(&event.properties).unwrap_or_default();
     let advice = |code, property: &'static str, what: &str| {
-        let detail = format!("{name}: {property} {what}, so built-in metrics leave the event out or mix it up");
+        let detail = format!(
+            "{name}: {property} {what}, so built-in metrics and the dashboard leave the event out or mix it up"
+        );
         Advice { code, event_name: name, property, detail }
     };
     let mut all = Vec::new();

@@ -43,12 +43,14 @@ pub(super) fn has_age(event_name: &str) -> bool {
 }
 
 /// Numbers of built-in events that are no amounts of money, whatever properties else an account sends with them.
-const NO_AMOUNTS: [(&str, &[&str]); 13] = [
+const NO_AMOUNTS: [(&str, &[&str]); 14] = [
     ("message_sent", &["charactersCount", "latencyMs"]),
     ("message_failed", &["retryAfterS", "attempt"]),
-    ("reply_received", &["sentiment"]),
     ("post_published", &["mediaCount"]),
-    ("post_stats_sampled", &["views", "forwards", "reactions", "paidReactions", "replies", "ageMinutes"]),
+    (
+        "post_stats_sampled",
+        &["views", "forwards", "reactions", "paidReactions", "reactionsPositive", "replies", "ageMinutes"],
+    ),
     ("story_stats_sampled", &["views", "forwards", "reactions", "ageMinutes"]),
     ("member_left", &["daysSinceJoin"]),
     ("group_stats_sampled", &["members", "online", "notificationsOn", "joinRequestsPending", "boosts", "slowmodeS"]),
@@ -56,6 +58,8 @@ const NO_AMOUNTS: [(&str, &[&str]); 13] = [
     ("invite_stats_sampled", &["joins", "pending"]),
     ("sender_stats_sampled", &["sentToday", "newChatsToday", "dailyLimit", "ageDays"]),
     ("sender_flood_wait", &["waitS"]),
+    ("cost_recorded", &["topHours", "feedHours"]),
+    ("campaign_started", &["targets"]),
     ("campaign_completed", &["targets", "sent", "failed", "durationS"]),
 ];
 

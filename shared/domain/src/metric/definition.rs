@@ -229,7 +229,7 @@ impl Fields<'_> {
         let Some(value) = self.get("aggregation") else { return Aggregation(usual) };
         match value.as_str().and_then(Function::parse) {
             None => {
-                let known = "must be sum, avg, min, max, unique, count, first, last, or p1 to p99";
+                let known = "must be sum, avg, min, max, unique, count, first, last, gain, or p1 to p99";
                 self.refuse("/aggregation", "invalid_value", known);
                 Aggregation(usual)
             }

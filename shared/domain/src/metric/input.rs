@@ -191,10 +191,15 @@ impl Input {
             Some(property) => format!("{}.{property}", self.event_name),
             None => self.event_name.clone(),
         };
-        match self.function {
-            Function::Count => name,
-            Function::MeanLast => format!("avg(last({name}))"),
-            function => format!("{}({name})", function.name()),
+        Self::call(self.function, &name)
+    }
+
+    /// A function of something, as a formula writes it.
+    pub(super) fn call(function: Function, of: &str) -> String {
+        match function {
+            Function::Count => of.to_owned(),
+            Function::MeanLast => format!("avg(last({of}))"),
+            function => format!("{}({of})", function.name()),
         }
     }
 }

@@ -155,8 +155,8 @@ fn term(
         (None, None) => Function::Count,
     };
     if input.property.is_none() && function != Function::Count {
-        let function = function.name();
-        let message = format!("{function} needs a property: {function}({name}.property)");
+        let call = Input::call(function, &format!("{name}.property"));
+        let message = format!("{} needs a property: {call}", function.name());
         return Err(Meaningless::new(at, "property_needed", message));
     }
     let is_of_objects = matches!(function, Function::First | Function::Last | Function::Gain | Function::MeanLast);
@@ -164,7 +164,7 @@ fn term(
         let message = "only unique, first, last and gain tell objects apart: leave out `by`";
         return Err(Meaningless::new(at, "unexpected_by", message));
     }
-    if input.by.len().max(input.within.len()) > MOST_OBJECT_PATHS {
+    if input.by.len() + input.within.len() > MOST_OBJECT_PATHS {
         let message = format!("{MOST_OBJECT_PATHS} properties at most tell objects apart");
         return Err(Meaningless::new(at, "too_many", message));
     }

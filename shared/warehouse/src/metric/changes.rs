@@ -52,7 +52,7 @@ pub(super) fn statement(accounts: Accounts<'_>) -> Statement {
     }
     statement.push(" FROM events WHERE ");
     of_accounts(&mut statement, accounts);
-    statement.push(" AND event_name = 'group_changed' GROUP BY account, at, event_id) WHERE change = 'migrated' AND length(old) <= ");
+    statement.push(" AND event_name = 'group_changed' GROUP BY account, at, event_id) WHERE change = 'migrated' AND old != '' AND new != '' AND length(old) <= ");
     statement.integer(LONGEST).push(" AND length(new) <= ").integer(LONGEST);
     statement.push(" ORDER BY at DESC, event_id DESC LIMIT ").integer(MOST);
     statement.push(" BY account) ORDER BY at, event_id").by_one_thread();
