@@ -151,6 +151,10 @@ def before_call(context, case, kwargs):
         for definition in [body, *(body.get("queries") or [])]:
             if isinstance(definition, dict) and "type" in definition:
                 definition["type"] = "gauge"
+        # What people begin with is not what ends it.
+        retention = body.get("retention")
+        if isinstance(retention, dict) and "first" in retention and retention["first"] == retention.get("leave"):
+            retention["first"] = "message_read" if retention["first"] != "message_read" else "message_sent"
     events = body.get("events") if isinstance(body, dict) else body
     for event in events if isinstance(events, list) else []:
         if isinstance(event, dict):
