@@ -9,20 +9,23 @@ use crate::rng::Rng;
 const CONVERSION_DELAY: [i64; 6] = [40_000, 240_000, 900_000, 5_400_000, 28_800_000, 93_600_000];
 
 impl Run<'_> {
-    /// The budget of a day, in hundredths. Invented.
-    fn budget(&self) -> i64 {
+    /// What a day may cost, in hundredths. Invented.
+    fn daily_budget(&self) -> i64 {
         match self.campaign.language.currency() {
             "RUB" => 130_000,
             _ => 1_300,
         }
     }
 
+    /// A campaign has a budget for a month.
     pub(crate) fn with_budget(&self, event: Event) -> Event {
-        event.with("budget", Value::Hundredths(self.budget())).with("currency", self.campaign.language.currency())
+        event
+            .with("budget", Value::Hundredths(30 * self.daily_budget()))
+            .with("currency", self.campaign.language.currency())
     }
 
     pub(crate) fn costs(&mut self, completed: i64, rng: &mut Rng) {
-        let spent = self.budget() * rng.between(60, 108) / 100;
+        let spent = self.daily_budget() * rng.between(60, 108) / 100;
         for (kind, amount) in [("ads", spent * 7 / 10), ("other", spent * 3 / 10)] {
             let event = Event::new("cost_recorded", completed + rng.between(1_000, 30_000), rng)
                 .with("amount", Value::Hundredths(amount))

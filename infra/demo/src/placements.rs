@@ -58,14 +58,6 @@ impl Placement {
         let mut rng = Rng::keyed(&key);
         let currency = self.host.language.currency();
         let bought = self.at_ms - rng.between(HOUR, 9 * HOUR);
-        let started = Event::new("campaign_started", bought, &mut rng).with("campaignId", self.promotion.id);
-        out.push(
-            started
-                .with("campaignName", self.promotion.name)
-                .with("targets", 1)
-                .with("budget", Value::Hundredths(self.price))
-                .with("currency", currency),
-        );
         let cost = Event::new("cost_recorded", bought, &mut rng)
             .with("amount", Value::Hundredths(self.price))
             .with("currency", currency)

@@ -13,7 +13,8 @@ const MEASURES = {
   views24: meanViews(24),
   views72: meanViews(72),
   err24: metric("err24"),
-  members: taken("last(group_stats_sampled.members)"),
+  // Groups have no views.
+  members: taken("last(group_stats_sampled.members{not (kind in (group, supergroup))})"),
 };
 const POSTS = { views: taken(`last(post_stats_sampled.views{${viewsWithin(24)}})`) };
 
