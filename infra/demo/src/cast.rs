@@ -98,7 +98,7 @@ impl Kind {
 
 /// A group or a channel.
 pub struct Group {
-    /// The dialog id of the Bot API. Empty for the chat that migrates: see [`crate::stream`].
+    /// The dialog id of the Bot API. Empty for the chat that migrates: see `stream`.
     pub id: &'static str,
     pub name: &'static str,
     pub language: Language,
@@ -144,7 +144,7 @@ pub enum Reach {
     People,
     /// Messages into groups, each seen by many.
     Groups,
-    /// Messages into the chat of the running course: see [`crate::stream`].
+    /// Messages into the chat of the running course: see `stream`.
     Stream,
 }
 
