@@ -62,7 +62,7 @@ async fn what_a_dead_process_has_begun_is_gone_on_with() -> Result<()> {
     (app.rest, app.pause, app.lease) = (Duration::ZERO, app.patience, Duration::from_millis(100));
     app.work.note(&BTreeSet::from([AccountId::stored("a")]), now_millis()).await?;
     let (mut calls, mut deaths) = (0_u32, 0);
-    within(3 * PATIENCE, "all is computed", async || {
+    within(5 * PATIENCE, "all is computed", async || {
         calls += 1;
         // Each lives a little longer, so that what takes longest gets through.
         match timeout(Duration::from_millis(20) * calls, metrics::rollup_metrics::handle(&app, &Call::Routine)).await {

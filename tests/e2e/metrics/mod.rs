@@ -40,8 +40,8 @@ pub async fn until_rolled_up(account: &Account<'_>) -> Result<()> {
     // So that ticks have their part in answers.
     app.tick_events = 1;
     let call = Call::Account(AccountId::stored(&account.id));
-    // The stack's function may be at it for most of a minute.
-    within(3 * PATIENCE, "rollups are up to date", async || {
+    // The function of the stack may be at the account for most of a minute, and is at those of other tests too.
+    within(5 * PATIENCE, "rollups are up to date", async || {
         metrics::rollup_metrics::handle(&app, &call).await?;
         Ok(account.stack.clickhouse(OPEN, &[("account", &account.id)]).await? == "0")
     })
