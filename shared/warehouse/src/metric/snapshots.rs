@@ -13,11 +13,13 @@ use sqlformat::{FormatOptions, QueryParams, format};
 use tokio::time::Instant;
 
 use super::{
+    changes,
     plan::Entry,
     query::{Asked, Part},
     rollup::{Span, clear, compute, put_together},
     select,
     states::Placed,
+    survey::event_names,
 };
 use crate::{conditions::matching, statement::Statement};
 
@@ -103,6 +105,16 @@ impl<'q> Question<'q> {
             ]
         })
     }
+}
+
+#[test]
+fn the_names_of_an_account() {
+    insta::assert_snapshot!(readable(&event_names(&AccountId::stored("shop"), FROM)));
+}
+
+#[test]
+fn groups_that_have_changed_their_id() {
+    insta::assert_snapshot!(readable(&changes::statement(&[&AccountId::stored("shop")])));
 }
 
 #[test]

@@ -23,13 +23,7 @@ impl EventWarehouse {
     /// # Errors
     /// If ClickHouse does not answer.
     pub async fn event_names(&self, account_id: &AccountId, now: i64) -> Result<Vec<String>, WarehouseError> {
-        let mut statement = Statement::default();
-        statement.push("SELECT toString(event_name) FROM events WHERE account_id = ").text(account_id);
-        statement.push(" AND timestamp >= ").time(now - 30 * 86_400_000);
-        // Names of the same time are in order, so that the same names are told each time.
-        statement.push(" GROUP BY event_name ORDER BY max(timestamp) DESC, event_name LIMIT ");
-        statement.integer(i64::try_from(EVENT_NAMES).unwrap_or(i64::MAX));
-        self.ask(&statement).await
+        self.ask(&event_names(account_id, now)).await
     }
 
     /// What some properties of events of these names held in the last day, as far as a look at the latest ones tells.
@@ -66,4 +60,14 @@ impl EventWarehouse {
         let facts = found.into_iter().flatten().map(|(values, texts, numbers)| Fact { values, texts, numbers });
         Ok(facts.collect())
     }
+}
+
+pub(super) fn event_names(account_id: &AccountId, now: i64) -> Statement {
+    let mut statement = Statement::default();
+    statement.push("SELECT toString(event_name) FROM events WHERE account_id = ").text(account_id);
+    statement.push(" AND timestamp >= ").time(now - 30 * 86_400_000);
+    // Names of the same time are in order, so that the same names are told each time.
+    statement.push(" GROUP BY event_name ORDER BY max(timestamp) DESC, event_name LIMIT ");
+    statement.integer(i64::try_from(EVENT_NAMES).unwrap_or(i64::MAX));
+    statement
 }
