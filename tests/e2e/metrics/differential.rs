@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use tests::stack::{Account, Stack, eventually};
 
 use super::{
-    plain::{Event, Filter, Formula, Scope, event, filter, formula, key_filter},
+    plain::{Event, Filter, Formula, Scope},
+    random::{self, event, filter, formula, key_filter},
     until_rolled_up,
 };
 
@@ -167,7 +168,7 @@ impl<'s> Case<'s> {
         let late = self.draw(runner, EVENTS / 8)?;
         let mut again = Vec::new();
         for event in self.events.iter().step_by(7) {
-            let other = sample(runner, &super::plain::event())?;
+            let other = sample(runner, &random::event())?;
             again.push(Event { properties: other.properties, ..event.clone() }.json());
         }
         let sent_at = now_millis().to_string();

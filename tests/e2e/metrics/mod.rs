@@ -11,6 +11,7 @@ mod money;
 pub mod people;
 pub mod plain;
 mod posts;
+mod random;
 mod schema;
 mod telegram;
 mod together;

@@ -9,7 +9,10 @@ use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use serde_json::{Value, json};
 use tests::stack::{Account, Stack};
 
-use super::plain::{Event, Filter, NAMES, event, filter};
+use super::{
+    plain::{Event, Filter},
+    random::{NAMES, event, filter},
+};
 
 const DAY: i64 = 86_400_000;
 const EVENTS: usize = 600;
