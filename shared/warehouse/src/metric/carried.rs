@@ -1,4 +1,4 @@
-//! What objects bring along: the value that each had before a bucket, and by how much it grew in it.
+//! Values that objects carry into a bucket, and by how much they grow in it.
 //!
 //! The samples of each object are put in a row: its first and last value in each bucket, and in the time before the first one.
 //! An object goes into a bucket with the last value of the sample before. So each sample says by how much the sum over all objects
@@ -40,7 +40,7 @@ struct Samples {
 }
 
 impl Carried {
-    /// None of these measures may be kept.
+    /// Of the measures that are made of parts. The others are skipped.
     pub(super) fn of(measures: &[Measure]) -> Self {
         let mut carried = Self::default();
         for (place, measure) in measures.iter().enumerate() {

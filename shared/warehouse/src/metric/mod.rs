@@ -1,8 +1,8 @@
 //! Metrics: measures over events, answered from rollups where those are complete and from the events where they are not.
 
 mod carried;
-mod changes;
 mod freshness;
+mod group_aliases;
 mod ledger;
 mod plan;
 mod query;

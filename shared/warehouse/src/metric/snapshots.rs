@@ -13,7 +13,7 @@ use sqlformat::{FormatOptions, QueryParams, format};
 use tokio::time::Instant;
 
 use super::{
-    changes,
+    group_aliases,
     plan::Entry,
     query::{Asked, Part},
     rollup::{Span, clear, compute, put_together},
@@ -114,7 +114,7 @@ fn the_names_of_an_account() {
 
 #[test]
 fn groups_that_have_changed_their_id() {
-    insta::assert_snapshot!(readable(&changes::statement(&[&AccountId::stored("shop")])));
+    insta::assert_snapshot!(readable(&group_aliases::statement(&[&AccountId::stored("shop")])));
 }
 
 #[test]
